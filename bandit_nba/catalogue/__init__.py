@@ -1,0 +1,6 @@
+"""What can be decided: declared facts, actions with their treatments, and the rules that guard them."""
+
+from bandit_nba.catalogue.action import Action, Arm, Catalogue, Group, Rules, Treatment
+from bandit_nba.catalogue.facts import FactKind, FactSchema
+
+__all__ = ["Action", "Arm", "Catalogue", "FactKind", "FactSchema", "Group", "Rules", "Treatment"]

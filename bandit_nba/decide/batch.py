@@ -1,0 +1,198 @@
+"""What flows through the pipeline: requests column by column in, decisions row by arm out.
+
+One request is a batch of one; nothing here knows where requests come from.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit_nba.catalogue import Arm, FactSchema
+from bandit_nba.catalogue.facts import FactValue
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A column of strings as codes into its distinct values, so that work is done once per distinct value.
+
+    `codes` int64 (N,), -1 where unknown; `values` the distinct strings.
+    """
+
+    codes: Ints
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CodedSets:
+    """A column of sets of strings: row i holds `values[codes[indptr[i]:indptr[i+1]]]`, sorted; unknown sets are empty."""
+
+    indptr: Ints
+    codes: Ints
+    values: tuple[str, ...]
+
+
+Column = Floats | Coded | CodedSets
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts of N customers at the moment of their request: stored profile, overridden by the request.
+
+    Columns by declared name: number and boolean as float64 with NaN for unknown, category and text as `Coded`,
+    set as `CodedSets`. A declared fact without a column is unknown in every row.
+    """
+
+    size: int
+    schema: FactSchema
+    columns: Mapping[str, Column]
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Mapping[str, FactValue | None]], schema: FactSchema) -> "Facts":
+        """Columns from dictionaries whose values are already `checked` against the schema."""
+        names = {name for row in rows for name in row}
+        columns = {
+            name: _column([row.get(name) for row in rows], schema[name]) for name in schema if name in names
+        }
+        return cls(size=len(rows), schema=schema, columns=columns)
+
+    def row(self, i: int) -> dict[str, FactValue]:
+        """Row i as a dictionary of the known facts."""
+        return {
+            name: v for name, c in self.columns.items() if (v := _cell(c, self.schema[name], i)) is not None
+        }
+
+    def take(self, start: int, stop: int) -> "Facts":
+        """Rows start..stop as views."""
+        columns = {name: _slice(c, start, stop) for name, c in self.columns.items()}
+        return Facts(size=stop - start, schema=self.schema, columns=columns)
+
+
+def _column(cells: list[FactValue | None], kind: str) -> Column:
+    if kind in ("number", "boolean"):
+        return np.array([np.nan if c is None else float(c) for c in cells], dtype=np.float64)  # type: ignore[arg-type]
+    seen: dict[str, int] = {}
+    if kind == "set":
+        codes = [[seen.setdefault(v, len(seen)) for v in (c or ())] for c in cells]  # type: ignore[union-attr]
+        indptr = np.zeros(len(cells) + 1, dtype=np.int64)
+        np.cumsum([len(c) for c in codes], out=indptr[1:])
+        flat = np.array([x for c in codes for x in c], dtype=np.int64)
+        return CodedSets(indptr=indptr, codes=flat, values=tuple(seen))
+    ids = np.array([-1 if c is None else seen.setdefault(str(c), len(seen)) for c in cells], dtype=np.int64)
+    return Coded(codes=ids, values=tuple(seen))
+
+
+def _cell(column: Column, kind: str, i: int) -> FactValue | None:
+    if isinstance(column, Coded):
+        code = int(column.codes[i])
+        return None if code < 0 else column.values[code]
+    if isinstance(column, CodedSets):
+        members = column.codes[column.indptr[i] : column.indptr[i + 1]]
+        return tuple(column.values[int(m)] for m in members)
+    number = float(column[i])
+    if np.isnan(number):
+        return None
+    return bool(number) if kind == "boolean" else number
+
+
+def _slice(column: Column, start: int, stop: int) -> Column:
+    if isinstance(column, Coded):
+        return Coded(codes=column.codes[start:stop], values=column.values)
+    if isinstance(column, CodedSets):
+        lo, hi = int(column.indptr[start]), int(column.indptr[stop])
+        return CodedSets(
+            indptr=column.indptr[start : stop + 1] - lo, codes=column.codes[lo:hi], values=column.values
+        )
+    return column[start:stop]
+
+
+@dataclass(frozen=True)
+class Requests:
+    """N requests for a decision.
+
+    ids: decision ids, distinct. customers: pseudonymous keys, "" for anonymous. channels: one per row.
+    decided_at: seconds since the epoch, UTC, the server's clock. readable: False where the profile could not be read.
+    """
+
+    ids: Sequence[str]
+    customers: Sequence[str]
+    channels: Coded
+    decided_at: Floats
+    facts: Facts
+    readable: Bools
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, start: int, stop: int) -> "Requests":
+        """Rows start..stop as views."""
+        return Requests(
+            ids=self.ids[start:stop],
+            customers=self.customers[start:stop],
+            channels=Coded(codes=self.channels.codes[start:stop], values=self.channels.values),
+            decided_at=self.decided_at[start:stop],
+            facts=self.facts.take(start, stop),
+            readable=self.readable[start:stop],
+        )
+
+
+Stage = Literal[
+    "validity",
+    "channel",
+    "consent",
+    "eligibility",
+    "applicability",
+    "suitability",
+    "ownership",
+    "contact",
+    "profile",
+]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Why an arm was taken out: the stage, the level and rule that did it, in words."""
+
+    stage: Stage
+    reason: str
+
+
+@dataclass(frozen=True)
+class Eligibility:
+    """Which of K arms each of N rows may have.
+
+    removed: int16 (N, K), 0 where the arm stays, otherwise 1 + index into `removals` of the first stage that took it out.
+    failures: rules that failed at run time, by name, with counts; a failed rule excludes.
+    """
+
+    removed: npt.NDArray[np.int16]
+    removals: tuple[Removal, ...]
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def mask(self) -> Bools:
+        """Bool (N, K): True where the arm is eligible. Column 0 ("no action") is always True."""
+        return np.equal(self.removed, 0)
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """N decisions over K arms. In arrays (N, K) cells of arms that are not eligible hold probability 0 and score NaN.
+
+    probability: what the final choice was drawn from; rows sum to 1. propensity: its value at `chosen`.
+    """
+
+    requests: Requests
+    arms: tuple[Arm, ...]
+    eligibility: Eligibility
+    expected_reward: Floats
+    priority: Floats
+    probability: Floats
+    chosen: Ints
+    propensity: Floats

@@ -1,0 +1,49 @@
+"""The reward definition: how outcomes received within the wait become one number per decision."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from bandit_nba.settings import Settings, seconds, version_of
+
+Attribution = Literal["decision", "each"]
+
+
+class OutcomeReward(Settings, kw_only=True):
+    """What one outcome of a type adds: reward + amount_weight x amount.
+
+    attribution "each": an outcome that names only a customer counts for each of the customer's decisions whose window
+    covers it; "decision": only outcomes that name the decision count.
+    """
+
+    reward: float = 0.0
+    amount_weight: float = 0.0
+    attribution: Attribution = "decision"
+
+
+class RewardDefinition(Settings, kw_only=True, dict=True):
+    """A declared, versioned reward.
+
+    unit: `response` (range within [0, 1]) or `money`. range: rewards are clamped to it, so that one absurd amount cannot
+    poison a model. default: what a decision with no outcome earns. wait: ISO-8601, how long a decision waits; per
+    channel in `waits`. A decision matures after the longest wait over its eligible arms.
+    """
+
+    unit: Literal["response", "money"] = "response"
+    range: tuple[float, float] = (0.0, 1.0)
+    aggregation: Literal["sum", "first", "last", "max"] = "max"
+    default: float = 0.0
+    wait: str = "PT30M"
+    waits: Mapping[str, str] = {}
+    outcomes: Mapping[Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,63}$")], OutcomeReward]
+
+    @cached_property
+    def version(self) -> str:
+        """Names this content; equal content has the same version."""
+        return version_of(self)
+
+    def wait_s(self, channel: str) -> float:
+        """Seconds that a decision on `channel` waits for its outcomes."""
+        return seconds(self.waits.get(channel, self.wait), where=f"rewards.toml: wait of {channel}")

@@ -1,0 +1,116 @@
+"""The tables, for SQLite and PostgreSQL alike. Times are seconds since the epoch, UTC, by the server's clock.
+
+A decision's facts live apart in `decision_facts`, so that they can be erased while the log keeps its statistics.
+"""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+SCHEMA_VERSION = 1
+
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+definitions = sa.Table(
+    "definitions",
+    metadata,
+    # kind: catalogue, policy, features or reward; content: canonical JSON, so that old decisions can be recomputed
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("version", sa.String(32), primary_key=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+
+customers = sa.Table(
+    "customers",
+    metadata,
+    sa.Column("customer", sa.String(64), primary_key=True),  # pseudonymous key
+    sa.Column("profile", sa.LargeBinary, nullable=False),  # JSON object of declared facts
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Column("contact_version", sa.BigInteger, nullable=False, default=0),
+)
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("id", sa.String(256), primary_key=True),
+    sa.Column("customer", sa.String(64), nullable=False),  # "" for anonymous
+    sa.Column("channel", sa.String(64), nullable=False),
+    sa.Column("decided_at", sa.Double, nullable=False),
+    sa.Column("valid_until", sa.Double, nullable=False),
+    sa.Column("matures_at", sa.Double, nullable=False),
+    sa.Column("activate_by", sa.Double),  # null: needs no activation
+    sa.Column("activated_at", sa.Double),  # null: not (yet) activated
+    # kind: normal, fallback (model or rule failed), unreadable (customer could not be read)
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("arm", sa.String(256), nullable=False),
+    sa.Column("propensity", sa.Double),
+    sa.Column("arms", sa.LargeBinary, nullable=False),  # JSON list: eligible arm ids, catalogue order
+    sa.Column("probabilities", sa.LargeBinary, nullable=False),  # JSON list beside `arms`
+    sa.Column("expected_rewards", sa.LargeBinary, nullable=False),  # JSON list beside `arms`
+    sa.Column("removed", sa.LargeBinary, nullable=False),  # JSON object: arm id -> [stage, reason]
+    sa.Column("catalogue_version", sa.String(32), nullable=False),
+    sa.Column("policy_version", sa.String(32), nullable=False),
+    sa.Column("feature_version", sa.String(32), nullable=False),
+    sa.Column("reward_version", sa.String(32), nullable=False),
+    sa.Column("model_version", sa.String(32), nullable=False),  # "none" before the first
+    sa.Column("salt_id", sa.String(32), nullable=False),
+    sa.Column("payload_sha256", sa.LargeBinary(32), nullable=False),
+    sa.Column("answer", sa.LargeBinary, nullable=False),  # the response body, byte for byte
+    sa.Column("learned_in", sa.String(32)),  # model version whose checkpoint learned it; null: not yet
+)
+sa.Index("decisions_by_customer", decisions.c.customer, decisions.c.decided_at)
+sa.Index(
+    "decisions_to_learn",
+    decisions.c.matures_at,
+    decisions.c.id,
+    sqlite_where=decisions.c.learned_in.is_(None),
+    postgresql_where=decisions.c.learned_in.is_(None),
+)
+
+decision_facts = sa.Table(
+    "decision_facts",
+    metadata,
+    sa.Column("decision", sa.String(256), primary_key=True),
+    sa.Column("facts", sa.LargeBinary, nullable=False),  # JSON object: the facts that rules and features read
+)
+
+outcomes = sa.Table(
+    "outcomes",
+    metadata,
+    sa.Column("id", sa.String(256), primary_key=True),
+    sa.Column("decision", sa.String(256)),  # null: names only a customer
+    sa.Column("customer", sa.String(64)),  # null: names only a decision
+    sa.Column("type", sa.String(64), nullable=False),
+    sa.Column("amount", sa.Double),
+    sa.Column("occurred_at", sa.Double),
+    sa.Column("received_at", sa.Double, nullable=False),
+    sa.Column("payload_sha256", sa.LargeBinary(32), nullable=False),
+)
+sa.Index("outcomes_by_decision", outcomes.c.decision)
+sa.Index("outcomes_by_customer", outcomes.c.customer, outcomes.c.received_at)
+
+models = sa.Table(
+    "models",
+    metadata,
+    sa.Column("version", sa.String(32), primary_key=True),
+    sa.Column("serial", sa.BigInteger, nullable=False, unique=True),  # publication order
+    sa.Column("manifest", sa.LargeBinary, nullable=False),  # JSON of learn.manifest.Manifest
+    sa.Column("model", sa.LargeBinary),  # VW's bytes; pruned for old models, sparse weights stay
+    sa.Column("sparse", sa.LargeBinary, nullable=False),  # what replicas load
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("holder", sa.String(64), nullable=False),
+    sa.Column("fence", sa.BigInteger, nullable=False),  # grows with each new holder
+    sa.Column("expires_at", sa.Double, nullable=False),
+)
