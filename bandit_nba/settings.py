@@ -86,9 +86,7 @@ def nearest(name: str, names: object) -> str:
 
 def _refuse_non_finite(data: object, where: str, at: str) -> None:
     if isinstance(data, float) and not math.isfinite(data):
-        raise SettingsError(
-            "is not a finite number", where=f"{where}: {at}", got=data, allowed="finite numbers"
-        )
+        raise SettingsError("is not a finite number", where=f"{where}: {at}", got=data, allowed="finite numbers")
     if isinstance(data, dict):
         for name, value in data.items():
             _refuse_non_finite(value, where, f"{at}.{name}" if at else str(name))
@@ -140,9 +138,7 @@ def _inner(kind: object) -> object:
     """Strip unions, lists and mappings down to the settings type they hold."""
     while get_origin(kind) is not None:
         args = [a for a in get_args(kind) if a is not type(None) and a is not Ellipsis]
-        structs = [
-            a for a in args if get_origin(a) or (isinstance(a, type) and issubclass(a, msgspec.Struct))
-        ]
+        structs = [a for a in args if get_origin(a) or (isinstance(a, type) and issubclass(a, msgspec.Struct))]
         if not structs:
             return kind
         kind = structs[-1]

@@ -15,7 +15,7 @@ from bandit_nba.settings import Settings
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 
 
-class Channel(Settings, kw_only=True):
+class Channel(Settings, frozen=True, kw_only=True):
     """How one channel asks: how long an answer is valid, and whether it counts only after `activate`.
 
     valid_for: ISO-8601. activation: "immediate" or "deferred"; activate_within: ISO-8601, how long a deferred decision
@@ -27,7 +27,7 @@ class Channel(Settings, kw_only=True):
     activate_within: str = "PT30M"
 
 
-class Service(Settings, kw_only=True):
+class Service(Settings, frozen=True, kw_only=True):
     """How the service runs. database: empty for the workspace's own SQLite file, or an SQLAlchemy URL."""
 
     channels: Mapping[Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,63}$")], Channel]

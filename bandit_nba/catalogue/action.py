@@ -15,7 +15,7 @@ Feature = float | str
 NO_ACTION = "no_action"
 
 
-class Rules(Settings, kw_only=True):
+class Rules(Settings, frozen=True, kw_only=True):
     """Engagement rules in CEL; an arm stays only where each given rule is true.
 
     eligibility: may this customer have it at all (law, contract)? applicability: does it make sense now (state, ownership)?
@@ -28,13 +28,13 @@ class Rules(Settings, kw_only=True):
     suitability: str = ""
 
 
-class Group(Rules, kw_only=True):
+class Group(Rules, frozen=True, kw_only=True):
     """Actions with one business purpose, such as up-sell or retain; its rules hold for each of its actions."""
 
     title: str = ""
 
 
-class Treatment(Settings, kw_only=True):
+class Treatment(Settings, frozen=True, kw_only=True):
     """A message variant of an action for some channels; none named means all channels of the action."""
 
     id: str
@@ -43,7 +43,7 @@ class Treatment(Settings, kw_only=True):
     text: str = ""
 
 
-class Action(Rules, kw_only=True):
+class Action(Rules, frozen=True, kw_only=True):
     """Something the business can do for a customer.
 
     `value` is what one response is worth and `cost` what one contact costs, both in the catalogue's money unit.
@@ -86,7 +86,7 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
         return {**self.action.features, **(self.treatment.features if self.treatment else {})}
 
 
-class Catalogue(Settings, dict=True, kw_only=True):
+class Catalogue(Settings, frozen=True, kw_only=True, dict=True):
     """Declared facts, groups, catalogue-wide rules and actions. "No action" is always the first arm."""
 
     facts: Mapping[str, FactKind]
@@ -102,9 +102,7 @@ class Catalogue(Settings, dict=True, kw_only=True):
     @cached_property
     def arms(self) -> tuple[Arm, ...]:
         """All arms in catalogue order, "no action" first; retired actions have none."""
-        none = Action(
-            id=NO_ACTION, kind="none", group="none", title="No action", value=1.0, safe_without_profile=True
-        )
+        none = Action(id=NO_ACTION, kind="none", group="none", title="No action", value=1.0, safe_without_profile=True)
         arms = [Arm(id=NO_ACTION, action=none)]
         for action in self.actions:
             if action.retired:

@@ -33,17 +33,13 @@ def checked(name: str, value: object, schema: FactSchema, *, where: str = "") ->
     if kind == "number" and isinstance(value, int | float) and not isinstance(value, bool):
         if math.isfinite(value) and abs(value) <= MAX_NUMBER:
             return float(value)
-        raise InputError(
-            "number out of range", where=place, got=value, allowed="finite, at most 1e15 in size"
-        )
+        raise InputError("number out of range", where=place, got=value, allowed="finite, at most 1e15 in size")
     if kind == "boolean" and isinstance(value, bool):
         return value
     if kind in ("category", "text") and isinstance(value, str):
         if len(value) <= MAX_TEXT:
             return value
-        raise InputError(
-            "text too long", where=place, got=len(value), allowed=f"at most {MAX_TEXT} characters"
-        )
+        raise InputError("text too long", where=place, got=len(value), allowed=f"at most {MAX_TEXT} characters")
     if kind == "set" and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
         if len(value) <= MAX_SET:
             return tuple(sorted(set(value)))

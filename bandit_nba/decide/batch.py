@@ -57,16 +57,12 @@ class Facts:
     def from_rows(cls, rows: Sequence[Mapping[str, FactValue | None]], schema: FactSchema) -> "Facts":
         """Columns from dictionaries whose values are already `checked` against the schema."""
         names = {name for row in rows for name in row}
-        columns = {
-            name: _column([row.get(name) for row in rows], schema[name]) for name in schema if name in names
-        }
+        columns = {name: _column([row.get(name) for row in rows], schema[name]) for name in schema if name in names}
         return cls(size=len(rows), schema=schema, columns=columns)
 
     def row(self, i: int) -> dict[str, FactValue]:
         """Row i as a dictionary of the known facts."""
-        return {
-            name: v for name, c in self.columns.items() if (v := _cell(c, self.schema[name], i)) is not None
-        }
+        return {name: v for name, c in self.columns.items() if (v := _cell(c, self.schema[name], i)) is not None}
 
     def take(self, start: int, stop: int) -> "Facts":
         """Rows start..stop as views."""
@@ -106,9 +102,7 @@ def _slice(column: Column, start: int, stop: int) -> Column:
         return Coded(codes=column.codes[start:stop], values=column.values)
     if isinstance(column, CodedSets):
         lo, hi = int(column.indptr[start]), int(column.indptr[stop])
-        return CodedSets(
-            indptr=column.indptr[start : stop + 1] - lo, codes=column.codes[lo:hi], values=column.values
-        )
+        return CodedSets(indptr=column.indptr[start : stop + 1] - lo, codes=column.codes[lo:hi], values=column.values)
     return column[start:stop]
 
 

@@ -12,14 +12,14 @@ Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Positive = Annotated[float, Meta(gt=0.0, le=1e9)]
 
 
-class Number(Settings, kw_only=True):
+class Number(Settings, frozen=True, kw_only=True):
     """How a number becomes features: divided by `scale`, and, with `bins`, one indicator per interval as well."""
 
     scale: Positive = 1.0
     bins: tuple[float, ...] = ()
 
 
-class FeatureSettings(Settings, kw_only=True, dict=True):
+class FeatureSettings(Settings, frozen=True, kw_only=True, dict=True):
     """What the model may see. Every fact named lives in namespace U (customer) or R (request); arms live in A.
 
     customer, request: names of declared facts. numbers: how each number is cut. interactions: pairs or triples of
@@ -39,7 +39,7 @@ class FeatureSettings(Settings, kw_only=True, dict=True):
         return version_of(self)
 
 
-class Exploration(Settings, kw_only=True):
+class Exploration(Settings, frozen=True, kw_only=True):
     """How priorities become probabilities; the floor is mixed in last: p' = (1 - floor) p + floor / K.
 
     epsilon: share that is spread evenly (epsilon_greedy). squarecb: gamma = scale * max(n, 1) ** exponent with n =
@@ -53,7 +53,7 @@ class Exploration(Settings, kw_only=True):
     floor: Share = 0.05
 
 
-class Arbitration(Settings, kw_only=True):
+class Arbitration(Settings, frozen=True, kw_only=True):
     """priority = (expected reward - that of no action) x context weight x value x lever; see `arbitrate`.
 
     priority_range: the declared size of a large difference between two priorities, in the priority's unit; gaps are
@@ -65,13 +65,13 @@ class Arbitration(Settings, kw_only=True):
     levers: Mapping[str, Positive] = {}
 
 
-class Learning(Settings, kw_only=True):
+class Learning(Settings, frozen=True, kw_only=True):
     """VW options beyond the fixed `--cb_adf --cb_type mtr`; only those in the adapter's allow-list."""
 
     options: Mapping[str, float | bool] = {}
 
 
-class Policy(Settings, kw_only=True, dict=True):
+class Policy(Settings, frozen=True, kw_only=True, dict=True):
     """Everything that maps a context and an eligible set to a distribution, but for the model's weights."""
 
     name: str = "default"

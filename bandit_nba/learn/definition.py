@@ -11,7 +11,7 @@ from bandit_nba.settings import Settings, seconds, version_of
 Attribution = Literal["decision", "each"]
 
 
-class OutcomeReward(Settings, kw_only=True):
+class OutcomeReward(Settings, frozen=True, kw_only=True):
     """What one outcome of a type adds: reward + amount_weight x amount.
 
     attribution "each": an outcome that names only a customer counts for each of the customer's decisions whose window
@@ -23,7 +23,7 @@ class OutcomeReward(Settings, kw_only=True):
     attribution: Attribution = "decision"
 
 
-class RewardDefinition(Settings, kw_only=True, dict=True):
+class RewardDefinition(Settings, frozen=True, kw_only=True, dict=True):
     """A declared, versioned reward.
 
     unit: `response` (range within [0, 1]) or `money`. range: rewards are clamped to it, so that one absurd amount cannot
