@@ -7,6 +7,7 @@ NbaError
 ├── UnknownIdError     no such decision, customer, model, ...
 ├── IdConflictError    a known id came with another payload
 ├── StoreError         the store cannot read or write now
+│   └── StoreBusyError a queue is full or a lock is held: nothing was written, the same call may be tried again
 ├── ModelError         a model is damaged, non-finite or does not fit
 └── RefusedError       the data cannot carry what was asked for
 """
@@ -68,6 +69,10 @@ class IdConflictError(NbaError):
 
 class StoreError(NbaError):
     """The store cannot read or write now."""
+
+
+class StoreBusyError(StoreError):
+    """A queue is full or a lock is held: nothing was written, the same call may be tried again."""
 
 
 class ModelError(NbaError):
