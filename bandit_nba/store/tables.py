@@ -9,6 +9,9 @@ metadata = sa.MetaData()
 
 SCHEMA_VERSION = 1
 
+# `learned_in` of a decision that never teaches: fallback or unreadable, or not activated in time.
+NEVER = "never"
+
 meta = sa.Table(
     "meta",
     metadata,
@@ -62,15 +65,32 @@ decisions = sa.Table(
     sa.Column("salt_id", sa.String(32), nullable=False),
     sa.Column("payload_sha256", sa.LargeBinary(32), nullable=False),
     sa.Column("answer", sa.LargeBinary, nullable=False),  # the response body, byte for byte
-    sa.Column("learned_in", sa.String(32)),  # model version whose checkpoint learned it; null: not yet
+    sa.Column("learned_in", sa.String(32)),  # model version whose checkpoint learned it; null: not yet; or NEVER
 )
 sa.Index("decisions_by_customer", decisions.c.customer, decisions.c.decided_at)
+sa.Index("decisions_by_time", decisions.c.decided_at, decisions.c.id)
 sa.Index(
     "decisions_to_learn",
     decisions.c.matures_at,
     decisions.c.id,
     sqlite_where=decisions.c.learned_in.is_(None),
     postgresql_where=decisions.c.learned_in.is_(None),
+)
+_WAITS_FOR_ACTIVATION = sa.and_(
+    decisions.c.learned_in.is_(None), decisions.c.activated_at.is_(None), decisions.c.activate_by.is_not(None)
+)
+sa.Index(
+    "decisions_to_activate",
+    decisions.c.activate_by,
+    sqlite_where=_WAITS_FOR_ACTIVATION,
+    postgresql_where=_WAITS_FOR_ACTIVATION,
+)
+_IS_NEVER_LEARNED = decisions.c.learned_in == sa.literal_column(f"'{NEVER}'")
+sa.Index(
+    "decisions_never_learned",
+    decisions.c.kind,
+    sqlite_where=_IS_NEVER_LEARNED,
+    postgresql_where=_IS_NEVER_LEARNED,
 )
 
 decision_facts = sa.Table(
