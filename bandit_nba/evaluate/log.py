@@ -1,0 +1,172 @@
+"""The decision log as flat arrays: what every estimator and every replayed policy reads."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from bandit_nba.catalogue import FactSchema
+from bandit_nba.decide.batch import Coded, Facts, Floats, Ints
+from bandit_nba.errors import InputError, RefusedError
+
+Rows = Iterable[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class LoggedDecisions:
+    """N matured decisions of kind "normal", in (decided_at, id) order.
+
+    Cells are ragged: row i's eligible arms are `arm[indptr[i]:indptr[i+1]]`, codes into `arms`, with `probability`
+    beside them. `chosen` is the flat index of the arm that was chosen; `reward` what was received within the wait.
+    `group` codes the customer (each anonymous decision is its own). `left_out` counts the rows not among the N, by why.
+    """
+
+    ids: Sequence[str]
+    group: Ints
+    decided_at: Floats
+    channels: Coded
+    facts: Facts
+    arms: tuple[str, ...]
+    indptr: Ints
+    arm: Ints
+    probability: Floats
+    chosen: Ints
+    reward: Floats
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def propensity(self) -> Floats:
+        """The probability with which the chosen arm was drawn, float64 (N,), above zero."""
+        return self.probability[self.chosen]
+
+    @property
+    def row(self) -> Ints:
+        """The row of every cell, int64 (cells,)."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.indptr))
+
+    def mask(self) -> npt.NDArray[np.bool_]:
+        """Eligible arms, bool (N, A) over all `arms`."""
+        dense = np.zeros((len(self), len(self.arms)), dtype=np.bool_)
+        dense[self.row, self.arm] = True
+        return dense
+
+    def between(self, start_s: float, stop_s: float = np.inf) -> "LoggedDecisions":
+        """Decisions with start_s < decided_at <= stop_s."""
+        first, last = np.searchsorted(self.decided_at, [start_s, stop_s], side="right")
+        lo, hi = int(self.indptr[first]), int(self.indptr[last])
+        return LoggedDecisions(
+            ids=self.ids[first:last],
+            group=self.group[first:last],
+            decided_at=self.decided_at[first:last],
+            channels=Coded(codes=self.channels.codes[first:last], values=self.channels.values),
+            facts=self.facts.take(int(first), int(last)),
+            arms=self.arms,
+            indptr=self.indptr[first : last + 1] - lo,
+            arm=self.arm[lo:hi],
+            probability=self.probability[lo:hi],
+            chosen=self.chosen[first:last] - lo,
+            reward=self.reward[first:last],
+            left_out=self.left_out,
+        )
+
+
+def from_rows(rows: Rows, rewards: Mapping[str, float], schema: FactSchema, *, now_s: float) -> LoggedDecisions:
+    """Arrays from stored rows (columns of the `decisions` table and `facts`) and each decision's reward by id.
+
+    Immature rows, rows whose activation is missing and special rows (fallback, unreadable) are left out and counted.
+
+    Raises
+    ------
+    InputError
+        If a kept row is not a distribution over its arms, or its chosen arm has no probability; the row is named.
+    RefusedError
+        If nothing is left.
+    """
+    builder = _Builder()
+    left_out: dict[str, int] = {}
+    for row in rows:
+        why = _left_out(row, now_s)
+        if why:
+            left_out[why] = left_out.get(why, 0) + 1
+        else:
+            builder.add(row, rewards[row["id"]])
+    if not builder.ids:
+        raise RefusedError(
+            "no matured decision to judge", got=left_out or None, hint="wait until decisions have matured"
+        )
+    return builder.build(schema, left_out)
+
+
+def _left_out(row: Mapping[str, Any], now_s: float) -> str:
+    if row["kind"] != "normal":
+        return str(row["kind"])
+    if row["activate_by"] is not None and row["activated_at"] is None:
+        return "not activated"
+    return "immature" if row["matures_at"] > now_s else ""
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.customers: list[str] = []
+        self.decided_at: list[float] = []
+        self.channels: list[str] = []
+        self.facts: list[dict[str, Any]] = []
+        self.cells: list[Ints] = []
+        self.probability: list[list[float]] = []
+        self.chosen: list[int] = []
+        self.reward: list[float] = []
+        self.codes: dict[str, int] = {}
+        self.parsed: dict[bytes, tuple[list[str], Ints]] = {}  # eligible sets repeat: each is read once
+
+    def add(self, row: Mapping[str, Any], reward: float) -> None:
+        raw = row["arms"]
+        if raw not in self.parsed:
+            names = msgspec.json.decode(raw, type=list[str])
+            codes = [self.codes.setdefault(name, len(self.codes)) for name in names]
+            self.parsed[raw] = names, np.array(codes, dtype=np.int64)
+        names, codes_of = self.parsed[raw]
+        probability = msgspec.json.decode(row["probabilities"], type=list[float])
+        if len(probability) != len(names) or abs(sum(probability) - 1.0) > 1e-9 or min(probability) < 0.0:
+            raise InputError("is not a distribution over its arms", where=f"decision {row['id']}", got=probability)
+        chosen = names.index(row["arm"]) if row["arm"] in names else -1
+        if chosen < 0 or probability[chosen] <= 0.0:
+            raise InputError("chosen arm has no probability", where=f"decision {row['id']}", got=row["arm"])
+        self.ids.append(row["id"])
+        self.customers.append(row["customer"] or row["id"])
+        self.decided_at.append(row["decided_at"])
+        self.channels.append(row["channel"])
+        self.facts.append(msgspec.json.decode(row["facts"]) if row["facts"] else {})
+        self.cells.append(codes_of)
+        self.probability.append(probability)
+        self.chosen.append(chosen)
+        self.reward.append(reward)
+
+    def build(self, schema: FactSchema, left_out: Mapping[str, int]) -> LoggedDecisions:
+        order = np.lexsort((np.array(self.ids, dtype=object), np.array(self.decided_at)))
+        indptr = np.zeros(len(order) + 1, dtype=np.int64)
+        np.cumsum([len(self.cells[i]) for i in order], out=indptr[1:])
+        names: dict[str, int] = {}
+        channel = np.array([names.setdefault(self.channels[i], len(names)) for i in order], dtype=np.int64)
+        customers: dict[str, int] = {}
+        known = [{k: v for k, v in self.facts[i].items() if k in schema} for i in order]
+        return LoggedDecisions(
+            ids=[self.ids[i] for i in order],
+            group=np.array([customers.setdefault(self.customers[i], len(customers)) for i in order], dtype=np.int64),
+            decided_at=np.array([self.decided_at[i] for i in order]),
+            channels=Coded(codes=channel, values=tuple(names)),
+            facts=Facts.from_rows(known, schema),
+            arms=tuple(self.codes),
+            indptr=indptr,
+            arm=np.concatenate([self.cells[i] for i in order]),
+            probability=np.concatenate([np.array(self.probability[i]) for i in order]),
+            chosen=indptr[:-1] + np.array([self.chosen[i] for i in order], dtype=np.int64),
+            reward=np.array([self.reward[i] for i in order]),
+            left_out=left_out,
+        )

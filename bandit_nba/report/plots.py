@@ -1,0 +1,77 @@
+"""Plots as SVG text (for the page) or PNG files; drawn without a screen."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from bandit_nba.decide.batch import Floats
+
+# Okabe and Ito's palette: told apart by people with any colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+SVG = {"svg.fonttype": "none", "svg.hashsalt": "bandit-nba"}
+
+
+def learning_curve(rewards: Floats, *, references: Mapping[str, float], frozen_at: int | None = None) -> Figure:
+    """Mean reward of consecutive decisions in about 40 bins with a 95 % band; references are level lines.
+
+    rewards: float64 (N,) in the order of decision. frozen_at: number of the first judged decision.
+    """
+    size = max(1, len(rewards) // 40)
+    bins = len(rewards) // size
+    cells = rewards[: bins * size].reshape(bins, size)
+    middle = (np.arange(bins) + 0.5) * size
+    mean = cells.mean(axis=1)
+    half = 1.96 * cells.std(axis=1, ddof=1) / np.sqrt(size) if size > 1 else np.zeros(bins)
+    figure = Figure(figsize=(8.0, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.fill_between(middle, mean - half, mean + half, color=COLOURS[0], alpha=0.2, linewidth=0)
+    axes.plot(middle, mean, color=COLOURS[0], linewidth=2, label=f"online, mean of {size} decisions (band: 95 %)")
+    for colour, (name, level) in zip(COLOURS[1:], references.items(), strict=False):
+        axes.axhline(level, color=colour, linestyle="--", linewidth=1.2, label=f"{name} {level:.3f}")
+    if frozen_at is not None:
+        axes.axvline(frozen_at, color="#555555", linewidth=1, label="model frozen; judged from here on")
+    axes.set(xlabel="decisions", ylabel="reward per decision", xlim=(0, len(rewards)), ylim=(0, None))
+    axes.legend(frameon=False, fontsize=8, loc="best")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def intervals(rows: Mapping[str, tuple[float, float, float, float | None]]) -> Figure:
+    """One line per name: (value, low, high, truth or None) as point, bar and a diamond for the truth."""
+    figure = Figure(figsize=(8.0, 0.6 + 0.34 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    for y, (value, low, high, truth) in enumerate(rows.values()):
+        axes.plot([low, high], [y, y], color=COLOURS[0], linewidth=3, alpha=0.5, solid_capstyle="butt")
+        axes.plot([value], [y], "o", color=COLOURS[0], label="estimate and 95 % interval" if y == 0 else None)
+        if truth is not None:
+            axes.plot([truth], [y], "D", color=COLOURS[1], label="simulator's truth" if y == 0 else None)
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.invert_yaxis()
+    axes.set(xlabel="reward per decision")
+    axes.legend(frameon=False, fontsize=8, loc="best")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def svg(figure: Figure, *, title: str) -> str:
+    """The figure as an `<svg>` element with an accessible title, the same bytes for the same figure."""
+    with mpl.rc_context(SVG):
+        buffer = io.StringIO()
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Title": title})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{_escaped(title)}" ', 1)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure; the ending (.svg, .png) names the format."""
+    with mpl.rc_context(SVG):
+        figure.savefig(path, dpi=140, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")

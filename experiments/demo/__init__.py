@@ -1,0 +1,1 @@
+"""The closed loop on the real Telco customers: decide, log, learn and judge over HTTP, with the truth beside it."""
