@@ -1,0 +1,48 @@
+"""Sampling: the draw that turns probabilities into a choice, the same for the same decision id for ever.
+
+    k = first 16 hex digits of BLAKE2b(key = salt, data = "purpose:slot"), 64-byte digest, read as 16 ASCII bytes
+    h = SplitMix64's finaliser of SipHash-2-4(key = k, data = decision id in UTF-8)
+    u = (h >> 11) * 2^-53, in [0, 1)
+
+One uniform per purpose and slot, so that no two draws of a decision share theirs. Whoever holds the salt can repeat
+every draw; nobody else can foresee one.
+"""
+
+import functools
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from pandas.util import hash_array
+
+from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.salt import Salt
+
+ARM = "arm"  # the purpose of the draw that chooses the arm
+
+
+def uniforms(salt: Salt, ids: Sequence[str], *, purpose: str, slot: int = 0) -> Floats:
+    """One number per decision id, float64 (N,) in [0, 1), uniform over ids, independent between purposes and slots."""
+    hashes = hash_array(np.array(ids, dtype=object), hash_key=_hash_key(salt, purpose, slot), categorize=False)
+    u: Floats = (hashes >> np.uint64(11)).astype(np.float64)
+    u *= 2.0**-53
+    return u
+
+
+def draw(probability: Floats, u: Floats) -> Ints:
+    """Inverse CDF in arm order: the first arm whose cumulative probability exceeds u, int64 (N,).
+
+    probability: (N, K), rows sum to 1 up to rounding. u: (N,) in [0, 1). An arm with probability 0 is never drawn;
+    where rounding leaves the last sum at or below u, the last arm with a positive probability takes the rest.
+    """
+    reached = np.cumsum(probability, axis=1)
+    chosen: Ints = np.argmax(reached > u[:, None], axis=1)
+    short = np.flatnonzero(reached[:, -1] <= u)
+    if len(short):
+        chosen[short] = probability.shape[1] - 1 - np.argmax(probability[short, ::-1] > 0.0, axis=1)
+    return chosen
+
+
+@functools.lru_cache(maxsize=64)
+def _hash_key(salt: Salt, purpose: str, slot: int) -> str:
+    return hashlib.blake2b(f"{purpose}:{slot}".encode(), key=salt.key).hexdigest()[:16]
