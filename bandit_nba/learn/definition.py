@@ -9,6 +9,7 @@ from msgspec import Meta
 from bandit_nba.settings import Settings, seconds, version_of
 
 Attribution = Literal["decision", "each"]
+Bounded = Annotated[float, Meta(ge=-1e9, le=1e9)]
 
 
 class OutcomeReward(Settings, frozen=True, kw_only=True):
@@ -18,8 +19,8 @@ class OutcomeReward(Settings, frozen=True, kw_only=True):
     covers it; "decision": only outcomes that name the decision count.
     """
 
-    reward: float = 0.0
-    amount_weight: float = 0.0
+    reward: Bounded = 0.0
+    amount_weight: Bounded = 0.0
     attribution: Attribution = "decision"
 
 
@@ -32,12 +33,23 @@ class RewardDefinition(Settings, frozen=True, kw_only=True, dict=True):
     """
 
     unit: Literal["response", "money"] = "response"
-    range: tuple[float, float] = (0.0, 1.0)
+    range: tuple[Bounded, Bounded] = (0.0, 1.0)
     aggregation: Literal["sum", "first", "last", "max"] = "max"
     default: float = 0.0
     wait: str = "PT30M"
     waits: Mapping[str, str] = {}
     outcomes: Mapping[Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,63}$")], OutcomeReward]
+
+    def __post_init__(self) -> None:
+        low, high = self.range
+        if not low < high:
+            raise ValueError(f"`range` must grow, got [{low:g}, {high:g}]")
+        if self.unit == "response" and (low < 0.0 or high > 1.0):
+            raise ValueError(f'`range` must lie within [0, 1] for the unit "response", got [{low:g}, {high:g}]')
+        if not low <= self.default <= high:
+            raise ValueError(f"`default` must lie within `range` [{low:g}, {high:g}], got {self.default:g}")
+        for channel in ("", *self.waits):
+            self.wait_s(channel)
 
     @cached_property
     def version(self) -> str:
@@ -46,4 +58,5 @@ class RewardDefinition(Settings, frozen=True, kw_only=True, dict=True):
 
     def wait_s(self, channel: str) -> float:
         """Seconds that a decision on `channel` waits for its outcomes."""
-        return seconds(self.waits.get(channel, self.wait), where=f"rewards.toml: wait of {channel}")
+        place = f"waits.{channel}" if channel in self.waits else "wait"
+        return seconds(self.waits.get(channel, self.wait), where=f"rewards.toml: {place}")

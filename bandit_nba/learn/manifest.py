@@ -1,18 +1,40 @@
 """What is known of a published model; stored beside its bytes and checked before it serves."""
 
+from dataclasses import dataclass
+
 import msgspec
+
+from bandit_nba.settings import version_of
+
+
+class Term(msgspec.Struct, frozen=True, array_like=True):
+    """One feature of a probe: the letter of its namespace, VW's hash of it before masking, and its value."""
+
+    namespace: str
+    hash: int
+    value: float
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision that the model learned from, and what the model expected of it when it was published."""
+
+    context: tuple[Term, ...]
+    arm: tuple[Term, ...]
+    expected_reward: float
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Identity, origin and checksums of one model.
 
-    model_sha256, model_length: of the VW bytes. sparse_sha256: of the sparse weights that replicas load.
-    weights_sha256: over all 2^bits float32 weights, the model's identity (VW bytes differ between equal models).
-    learned_until: the latest decided_at among learned decisions, seconds since the epoch (0 for none); a policy with
-    this model is judged only on later decisions.
+    parent: the model it went on from; "" for the first of a lineage, which starts anew whenever features, rewards or VW
+    options change. model_sha256, model_length: of the VW bytes. sparse_sha256, sparse_length: of the sparse weights that
+    replicas load. weights_sha256: over all 2^bits float32 weights, the model's identity (VW bytes differ between equal
+    models). learned_from, learned_until: the earliest and latest decided_at among learned decisions, parents' included,
+    seconds since the epoch (0 for none); a policy with this model is judged only on later decisions. reward_range: of the
+    reward definition. probes: tried before the model serves.
     """
 
-    version: str
+    version: str = ""
     parent: str
     vw_args: tuple[str, ...]
     bits: int
@@ -25,4 +47,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     model_sha256: str
     model_length: int
     sparse_sha256: str
+    sparse_length: int = -1
     weights_sha256: str
+    reward_range: tuple[float, float] = (0.0, 1.0)
+    probes: tuple[Probe, ...] = ()
+
+    def named(self) -> "Manifest":
+        """The same manifest with the version that its content gives it."""
+        return msgspec.structs.replace(self, version=version_of(msgspec.structs.replace(self, version="")))
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model as the store keeps it: VW's bytes (None once pruned) for the learner, sparse weights for replicas."""
+
+    manifest: Manifest
+    model: bytes | None
+    sparse: bytes

@@ -1,0 +1,85 @@
+"""Published models in the store. The newest is the one with the highest serial number.
+
+Of old models VW's bytes go, since only the learner reads them and only the newest; sparse weights and manifests stay,
+because an audit recomputes old decisions from them.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+import sqlalchemy as sa
+
+from bandit_nba.errors import ModelError, UnknownIdError
+from bandit_nba.learn.manifest import Manifest, StoredModel
+from bandit_nba.settings import nearest
+from bandit_nba.store.tables import models
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One line of the list of models. model_kept: whether VW's bytes are still there."""
+
+    serial: int
+    manifest: Manifest
+    model_kept: bool
+
+
+def publish(connection: sa.Connection, model: StoredModel) -> int:
+    """Add a model as the newest and give its serial; belongs into the transaction that marks what it learned."""
+    manifest = model.manifest
+    serial = int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(models.c.serial), 0))).scalar_one()) + 1
+    row = {
+        "version": manifest.version,
+        "serial": serial,
+        "manifest": msgspec.json.encode(manifest),
+        "model": model.model,
+        "sparse": model.sparse,
+        "created_at": manifest.created_at,
+    }
+    connection.execute(sa.insert(models).values(row))
+    return serial
+
+
+def prune(connection: sa.Connection, *, keep: int = 10) -> int:
+    """Drop VW's bytes of all but the newest `keep` models; gives how many were dropped."""
+    newest_serial = sa.select(sa.func.max(models.c.serial)).scalar_subquery()
+    old = (models.c.serial <= newest_serial - keep) & models.c.model.is_not(None)
+    return connection.execute(sa.update(models).where(old).values(model=None)).rowcount
+
+
+def newest(connection: sa.Connection) -> str | None:
+    """The version of the newest model; cheap enough to poll."""
+    query = sa.select(models.c.version).order_by(models.c.serial.desc()).limit(1)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def read(connection: sa.Connection, version: str) -> StoredModel:
+    """One model with its bytes, none of it verified.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no model of that version.
+    ModelError
+        If its manifest cannot be read.
+    """
+    row = connection.execute(sa.select(models).where(models.c.version == version)).one_or_none()
+    if row is None:
+        known = connection.execute(sa.select(models.c.version).order_by(models.c.serial.desc()).limit(1_000)).scalars()
+        raise UnknownIdError("no such model", where="models", got=version, hint=nearest(version, list(known)))
+    return StoredModel(manifest=_manifest(row.manifest, version), model=row.model, sparse=row.sparse)
+
+
+def listing(connection: sa.Connection, *, limit: int = 50) -> list[ModelRow]:
+    """The newest `limit` models, newest first."""
+    kept = models.c.model.is_not(None).label("kept")
+    query = sa.select(models.c.serial, models.c.version, models.c.manifest, kept)
+    rows = connection.execute(query.order_by(models.c.serial.desc()).limit(limit))
+    return [ModelRow(serial=r.serial, manifest=_manifest(r.manifest, r.version), model_kept=bool(r.kept)) for r in rows]
+
+
+def _manifest(content: bytes, version: str) -> Manifest:
+    try:
+        return msgspec.json.decode(content, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise ModelError(f"manifest cannot be read ({error})", where=f"model {version}") from None
