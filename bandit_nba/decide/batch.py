@@ -31,7 +31,7 @@ class Coded:
 
 @dataclass(frozen=True)
 class CodedSets:
-    """A column of sets of strings: row i holds `values[codes[indptr[i]:indptr[i+1]]]`, sorted; unknown sets are empty."""
+    """A column of sets of strings: row i holds `values[codes[indptr[i]:indptr[i+1]]]`, sorted; unknown: empty."""
 
     indptr: Ints
     codes: Ints
@@ -65,7 +65,10 @@ class Facts:
         return {name: v for name, c in self.columns.items() if (v := _cell(c, self.schema[name], i)) is not None}
 
     def take(self, start: int, stop: int) -> "Facts":
-        """Rows start..stop as views."""
+        """Rows start..stop as views; distinct values that outnumber these rows are cut to the ones in use.
+
+        Work per distinct value then grows with the rows taken, not with the batch they come from.
+        """
         columns = {name: _slice(c, start, stop) for name, c in self.columns.items()}
         return Facts(size=stop - start, schema=self.schema, columns=columns)
 
@@ -99,11 +102,22 @@ def _cell(column: Column, kind: str, i: int) -> FactValue | None:
 
 def _slice(column: Column, start: int, stop: int) -> Column:
     if isinstance(column, Coded):
-        return Coded(codes=column.codes[start:stop], values=column.values)
+        codes, values = _in_use(column.codes[start:stop], column.values)
+        return Coded(codes=codes, values=values)
     if isinstance(column, CodedSets):
         lo, hi = int(column.indptr[start]), int(column.indptr[stop])
-        return CodedSets(indptr=column.indptr[start : stop + 1] - lo, codes=column.codes[lo:hi], values=column.values)
+        codes, values = _in_use(column.codes[lo:hi], column.values)
+        return CodedSets(indptr=column.indptr[start : stop + 1] - lo, codes=codes, values=values)
     return column[start:stop]
+
+
+def _in_use(codes: Ints, values: tuple[str, ...]) -> tuple[Ints, tuple[str, ...]]:
+    if len(values) <= max(len(codes), 1):
+        return codes, values
+    used, recoded = np.unique(codes[codes >= 0], return_inverse=True)
+    fresh = np.full(len(codes), -1, dtype=np.int64)
+    fresh[codes >= 0] = recoded
+    return fresh, tuple(values[int(i)] for i in used)
 
 
 @dataclass(frozen=True)
@@ -146,6 +160,7 @@ Stage = Literal[
     "ownership",
     "contact",
     "profile",
+    "fallback",
 ]
 
 
@@ -161,7 +176,7 @@ class Removal:
 class Eligibility:
     """Which of K arms each of N rows may have.
 
-    removed: int16 (N, K), 0 where the arm stays, otherwise 1 + index into `removals` of the first stage that took it out.
+    removed: int16 (N, K), 0 where the arm stays, else 1 + index into `removals` of the first stage that removed it.
     failures: rules that failed at run time, by name, with counts; a failed rule excludes.
     """
 
@@ -175,11 +190,15 @@ class Eligibility:
         return np.equal(self.removed, 0)
 
 
+Kind = Literal["normal", "fallback", "unreadable"]
+
+
 @dataclass(frozen=True)
 class Decisions:
     """N decisions over K arms. In arrays (N, K) cells of arms that are not eligible hold probability 0 and score NaN.
 
     probability: what the final choice was drawn from; rows sum to 1. propensity: its value at `chosen`.
+    fallback: whether the safe policy made them, because model or rules failed; see `fallback`.
     """
 
     requests: Requests
@@ -190,3 +209,14 @@ class Decisions:
     probability: Floats
     chosen: Ints
     propensity: Floats
+    fallback: bool = False
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """Per row "normal", or why learning and evaluation leave it out: "fallback", "unreadable"."""
+        if self.fallback:
+            return ["fallback"] * len(self)
+        return ["normal" if readable else "unreadable" for readable in self.requests.readable.tolist()]
