@@ -1,0 +1,97 @@
+"""The other files of a Telco workspace as text: what an answer earns, how to decide, how to serve."""
+
+from pathlib import Path
+
+from simulators.telco_catalogue import telco_catalogue
+
+WAIT = "PT4S"
+
+
+def write_workspace(path: Path, *, wait: str = WAIT) -> None:
+    """Write the four files into the directory `path`, which must exist; files of these names are replaced."""
+    for name, text in telco_workspace(wait=wait).items():
+        (path / name).write_text(text, encoding="utf-8")
+
+
+def telco_workspace(*, wait: str = WAIT) -> dict[str, str]:
+    """File names and texts of a whole workspace; `wait` is ISO-8601, how long a decision waits for its outcome."""
+    return {
+        "catalogue.toml": telco_catalogue(),
+        "rewards.toml": telco_rewards(wait=wait),
+        "policy.toml": telco_policy(),
+        "service.toml": telco_service(),
+    }
+
+
+def telco_rewards(*, wait: str = WAIT) -> str:
+    """The text of `rewards.toml`: an accepted offer is one response; a rejected one is known and earns nothing."""
+    return f"""\
+# What one decision earns: 1 if the customer accepts within the wait, else 0.
+unit = "response"
+range = [0.0, 1.0]
+aggregation = "max"
+default = 0.0
+wait = "{wait}"                 # ISO-8601; seconds here so that a demonstration ends today
+
+[outcomes.accept]
+reward = 1.0
+
+[outcomes.reject]
+reward = 0.0
+"""
+
+
+def telco_policy() -> str:
+    """The text of `policy.toml`."""
+    return _POLICY
+
+
+def telco_service() -> str:
+    """The text of `service.toml`."""
+    return _SERVICE
+
+
+_POLICY = """\
+# From a customer to a probability for each action.
+name = "telco"
+
+[features]
+customer = [
+    "senior", "partner", "dependents", "tenure_months", "monthly_charges", "total_charges",
+    "contract", "payment", "paperless", "internet", "owned",
+]
+channel = false                 # one channel only: it would say nothing
+interactions = ["UA"]           # customer x action: what lets the ranking differ between customers
+bits = 18
+
+[features.numbers.tenure_months]
+scale = 72.0
+bins = [6.0, 12.0, 24.0, 48.0]
+
+[features.numbers.monthly_charges]
+scale = 120.0
+bins = [35.0, 60.0, 80.0, 95.0]
+
+[features.numbers.total_charges]
+scale = 8700.0
+bins = [400.0, 1400.0, 3800.0]
+
+[exploration]
+kind = "squarecb"
+scale = 10.0
+exponent = 0.5
+floor = 0.1
+"""
+
+_SERVICE = """\
+# How the service runs.
+host = "127.0.0.1"
+port = 8080
+replicas = 1
+publish_every = "PT2S"
+poll_every = "PT0.5S"
+
+[channels.web]
+valid_for = "PT30M"
+activation = "immediate"
+"""
