@@ -1,0 +1,198 @@
+"""What the log keeps of one decision, and how it is read back.
+
+Numbers are written with the fewest digits that give the same float64 back, so that an audit compares what was drawn
+from, bit for bit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from bandit_nba.catalogue.facts import FactValue
+from bandit_nba.decide.batch import Decisions, Floats, Kind
+from bandit_nba.errors import StoreError
+
+
+@dataclass(frozen=True)
+class Versions:
+    """Everything that shaped a decision, by version; the salt by its id."""
+
+    catalogue: str
+    policy: str
+    features: str
+    reward: str
+    model: str
+    salt: str
+
+
+class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the log: the columns of the table `decisions` in their order, then the facts, which live apart.
+
+    arms, probabilities, expected_rewards: JSON lists beside each other, the eligible arms in catalogue order.
+    removed: JSON object, arm id -> [stage, reason]. facts: JSON object; None once they were erased.
+    """
+
+    id: str
+    customer: str
+    channel: str
+    decided_at: float
+    valid_until: float
+    matures_at: float
+    activate_by: float | None
+    activated_at: float | None = None
+    kind: Kind
+    arm: str
+    propensity: float | None
+    arms: bytes
+    probabilities: bytes
+    expected_rewards: bytes
+    removed: bytes
+    catalogue_version: str
+    policy_version: str
+    feature_version: str
+    reward_version: str
+    model_version: str
+    salt_id: str
+    payload_sha256: bytes
+    answer: bytes
+    learned_in: str | None = None
+    facts: bytes | None
+
+
+@dataclass(frozen=True)
+class LoggedDecision:
+    """A record read back: lists beside `arms`, the eligible ones in catalogue order."""
+
+    id: str
+    channel: str
+    decided_at: float
+    kind: Kind
+    arm: str
+    propensity: float | None
+    arms: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    expected_rewards: tuple[float, ...]
+    removed: Mapping[str, tuple[str, str]]
+    facts: Mapping[str, FactValue | None] | None
+    versions: Versions
+
+
+def records(
+    decisions: Decisions,
+    *,
+    versions: Versions,
+    valid_until: Floats,
+    matures_at: Floats,
+    activate_by: Floats,
+    payload_sha256: Sequence[bytes],
+    answers: Sequence[bytes],
+) -> list[DecisionRecord]:
+    """One record per decision. Times (N,) in seconds since the epoch; `activate_by` NaN where none is needed."""
+    requests, chosen = decisions.requests, decisions.chosen.tolist()
+    names = [arm.id for arm in decisions.arms]
+    sets = _EligibleSets(decisions)
+    deadlines = [None if deadline != deadline else deadline for deadline in activate_by.tolist()]
+    channels = [requests.channels.values[code] for code in requests.channels.codes.tolist()]
+    return [
+        DecisionRecord(
+            id=requests.ids[i],
+            customer=requests.customers[i],
+            channel=channels[i],
+            decided_at=decided_at,
+            valid_until=float(valid_until[i]),
+            matures_at=float(matures_at[i]),
+            activate_by=deadlines[i],
+            kind=kind,
+            arm=names[chosen[i]],
+            propensity=float(decisions.propensity[i]),
+            arms=sets.arms(i),
+            probabilities=sets.numbers(decisions.probability, i),
+            expected_rewards=sets.numbers(decisions.expected_reward, i),
+            removed=sets.removed(i),
+            catalogue_version=versions.catalogue,
+            policy_version=versions.policy,
+            feature_version=versions.features,
+            reward_version=versions.reward,
+            model_version=versions.model,
+            salt_id=versions.salt,
+            payload_sha256=payload_sha256[i],
+            answer=answers[i],
+            facts=_ENCODER.encode(requests.facts.row(i)),
+        )
+        for i, (decided_at, kind) in enumerate(zip(requests.decided_at.tolist(), decisions.kinds, strict=True))
+    ]
+
+
+def logged(record: DecisionRecord) -> LoggedDecision:
+    """The record's lists, facts and versions as values.
+
+    Raises
+    ------
+    StoreError
+        If a column does not hold what was written; the decision is named.
+    """
+    try:
+        return LoggedDecision(
+            id=record.id,
+            channel=record.channel,
+            decided_at=record.decided_at,
+            kind=record.kind,
+            arm=record.arm,
+            propensity=record.propensity,
+            arms=_NAMES.decode(record.arms),
+            probabilities=_NUMBERS.decode(record.probabilities),
+            expected_rewards=_NUMBERS.decode(record.expected_rewards),
+            removed=_REMOVED.decode(record.removed),
+            facts=None if record.facts is None else _FACTS.decode(record.facts),
+            versions=Versions(
+                catalogue=record.catalogue_version,
+                policy=record.policy_version,
+                features=record.feature_version,
+                reward=record.reward_version,
+                model=record.model_version,
+                salt=record.salt_id,
+            ),
+        )
+    except msgspec.DecodeError as error:
+        raise StoreError(f"cannot be read ({error})", where=f"decision {record.id}") from None
+
+
+_ENCODER = msgspec.json.Encoder()
+_NAMES = msgspec.json.Decoder(tuple[str, ...])
+_NUMBERS = msgspec.json.Decoder(tuple[float, ...])
+_REMOVED = msgspec.json.Decoder(dict[str, tuple[str, str]])
+_FACTS = msgspec.json.Decoder(dict[str, float | bool | str | tuple[str, ...] | None])
+
+
+class _EligibleSets:
+    """The JSON of eligible sets, written once per distinct pattern of removals, since patterns repeat."""
+
+    def __init__(self, decisions: Decisions) -> None:
+        self._arms = [arm.id for arm in decisions.arms]
+        self._removals = decisions.eligibility.removals
+        self._removed = np.ascontiguousarray(decisions.eligibility.removed)
+        self._known: dict[bytes, tuple[npt.NDArray[np.intp], bytes, bytes]] = {}
+        self._of_row = [self._pattern(row) for row in self._removed]
+
+    def arms(self, i: int) -> bytes:
+        return self._of_row[i][1]
+
+    def removed(self, i: int) -> bytes:
+        return self._of_row[i][2]
+
+    def numbers(self, values: Floats, i: int) -> bytes:
+        return _ENCODER.encode(values[i, self._of_row[i][0]].tolist())
+
+    def _pattern(self, row: npt.NDArray[np.int16]) -> tuple[npt.NDArray[np.intp], bytes, bytes]:
+        key = row.tobytes()
+        if key not in self._known:
+            kept = np.flatnonzero(row == 0)
+            out = {
+                self._arms[k]: (self._removals[row[k] - 1].stage, self._removals[row[k] - 1].reason)
+                for k in np.flatnonzero(row).tolist()
+            }
+            self._known[key] = kept, _ENCODER.encode([self._arms[k] for k in kept.tolist()]), _ENCODER.encode(out)
+        return self._known[key]
