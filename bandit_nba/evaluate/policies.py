@@ -6,13 +6,13 @@ A judged policy gives a probability for every cell of the log (see `LoggedDecisi
 from typing import Protocol
 
 import numpy as np
-from bandit_nba.decide.features import Featuriser
 
 from bandit_nba.catalogue import Arm
 from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.decide.arbitrate import RewardUnit, multipliers, priorities
 from bandit_nba.decide.batch import Bools, Floats, Ints
 from bandit_nba.decide.explore import probabilities
+from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.policy import Exploration, Policy
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.errors import RefusedError

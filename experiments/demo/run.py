@@ -59,7 +59,9 @@ class Result:
     port: int
 
 
-def run(options: Options, *, say: Callable[[str], None], on_progress: Callable[[Played, dict[str, Any]], None]) -> Result:
+def run(
+    options: Options, *, say: Callable[[str], None], on_progress: Callable[[Played, dict[str, Any]], None]
+) -> Result:
     """The whole demo; `say` gets one line per step, `on_progress` every answer with the last status seen."""
     if options.decisions < 1_000:
         raise SettingsError("too few decisions to learn from", got=options.decisions, allowed="1,000 or more")

@@ -1,0 +1,84 @@
+"""The demo's table in the terminal."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bandit_nba.evaluate.result import Estimate
+from experiments.demo.run import Result
+
+WORDS = {"ips": "IPS", "snips": "SNIPS", "dr": "DR, cross-fitted"}
+POLICIES = {
+    "logging": "logging policy (it explored)",
+    "uniform": "uniform",
+    "best fixed": "best fixed action",
+    "learned": "learned, greedy",
+}
+
+
+def covers(estimate: Estimate, truth: float) -> bool:
+    """Whether the interval holds the truth."""
+    return estimate.low <= truth <= estimate.high
+
+
+def rows(result: Result) -> Iterator[tuple[str, str, str, str, str, str, str]]:
+    """Policy, estimator, estimate, interval, ESS, truth, covered; the oracle last."""
+    judged = result.judged
+    for judgement in judged.judgements:
+        truth = judged.truth[judgement.policy]
+        title = POLICIES[judgement.policy]
+        if judgement.policy == "best fixed":
+            title += f" ({judged.best_fixed})"
+        for name, e in judgement.estimates.items():
+            interval = f"{e.low:.4f} to {e.high:.4f}"
+            covered = "yes" if covers(e, truth) else "no"
+            yield title, WORDS[name], f"{e.value:.4f}", interval, f"{e.ess:,.0f}", f"{truth:.4f}", covered
+            title = ""
+    yield "oracle (knows every customer)", "", "", "", "", f"{judged.truth['oracle']:.4f}", ""
+
+
+COLUMNS = ("policy", "estimator", "estimate", "95 % interval", "ESS", "truth", "covers")
+
+
+def show(result: Result, page: Path, console: Console) -> None:
+    """Verdict, table, counts and where to look."""
+    judged, counts = result.judged, result.judged.counts
+    table = Table(title=f"Judged on the last {len(judged.log):,} decisions (reward per decision)", title_justify="left")
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name in ("policy", "estimator") else "right")
+    for row in rows(result):
+        table.add_row(*row, end_section=row[1] == WORDS["dr"])
+    console.print()
+    console.print(table)
+    console.print(verdict(result), highlight=False)
+    for what in ("decisions", "outcomes"):
+        console.print(
+            f"{what.capitalize()}: {counts[what + 'Acknowledged']:,} acknowledged to the client, "
+            f"{counts[what + 'InLogWithoutError']:,} in the log without an error seen, "
+            f"{counts[what + 'Failed']:,} failed, {counts[what + 'Lost']:,} lost.",
+            highlight=False,
+        )
+    console.print(
+        f"{result.played.answered / result.played.seconds:,.0f} decisions a second over HTTP, each durable before its "
+        f"answer; the frozen model had learned from {judged.examples_learned:,} of them.",
+        highlight=False,
+    )
+    console.print(f"Report: {page}\nLearning curve: {page.with_name('learning_curve.svg')}", highlight=False)
+    console.print(f"Check every propensity yourself: nba audit {result.options.workspace}", highlight=False)
+    if result.options.stay_up:
+        console.print(
+            f"The service is still up: http://127.0.0.1:{result.port}/v1/status; stop it with: kill -INT {result.pid}",
+            highlight=False,
+        )
+
+
+def verdict(result: Result) -> str:
+    """One sentence."""
+    judged = result.judged
+    return (
+        f"The learned policy earns {judged.truth['learned']:.3f} per decision: it closes {judged.closed:.0%} of the gap "
+        f"from uniform ({judged.truth['uniform']:.3f}) to the oracle ({judged.truth['oracle']:.3f}) and beats the best "
+        f"fixed action ({judged.truth['best fixed']:.3f}) by {judged.lift:.0%}."
+    )
