@@ -1,0 +1,6 @@
+"""Judging policies from the log: estimates, intervals and what gates a verdict."""
+
+from bandit_nba.evaluate.api import estimate
+from bandit_nba.evaluate.result import ESS_FLOOR, Estimate
+
+__all__ = ["ESS_FLOOR", "Estimate", "estimate"]
