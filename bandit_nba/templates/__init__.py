@@ -1,0 +1,1 @@
+"""The files that `nba init` writes; each folder is one template."""
