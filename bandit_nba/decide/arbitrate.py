@@ -18,7 +18,6 @@ from bandit_nba.catalogue import Arm
 from bandit_nba.decide.batch import Floats
 from bandit_nba.decide.policy import Arbitration
 from bandit_nba.errors import SettingsError
-from bandit_nba.settings import nearest
 
 RewardUnit = Literal["response", "money"]
 
@@ -43,8 +42,7 @@ def multipliers(arms: Sequence[Arm], settings: Arbitration, *, reward_unit: Rewa
     Raises
     ------
     SettingsError
-        If values would count twice (`use_value` with rewards in money), a lever names no group, or a factor is not
-        within 1e-9 ... 1e9.
+        If values would count twice (`use_value` with rewards in money), or a factor is not within 1e-9 ... 1e9.
     """
     if settings.use_value and reward_unit == "money":
         raise SettingsError(
@@ -53,14 +51,6 @@ def multipliers(arms: Sequence[Arm], settings: Arbitration, *, reward_unit: Rewa
             got=True,
             allowed='true only where the unit in rewards.toml is "response"',
         )
-    groups = {arm.action.group for arm in arms[1:]}
-    for group in settings.levers:
-        if group not in groups:
-            raise SettingsError(
-                "lever for a group without actions",
-                where=f"policy.toml: arbitration.levers.{group}",
-                hint=nearest(group, groups),
-            )
     factors = [_value(arm, settings) * _lever(arm, settings) for arm in arms[1:]]
     return np.array([1.0, *factors])
 
