@@ -9,8 +9,10 @@ metadata = sa.MetaData()
 
 SCHEMA_VERSION = 1
 
-# `learned_in` of a decision that never teaches: fallback or unreadable, or not activated in time.
+# `learned_in` of a decision that never teaches: fallback or unreadable or not activated in time; or a row that cannot
+# be learned.
 NEVER = "never"
+QUARANTINED = "quarantined"
 
 meta = sa.Table(
     "meta",
@@ -65,7 +67,7 @@ decisions = sa.Table(
     sa.Column("salt_id", sa.String(32), nullable=False),
     sa.Column("payload_sha256", sa.LargeBinary(32), nullable=False),
     sa.Column("answer", sa.LargeBinary, nullable=False),  # the response body, byte for byte
-    sa.Column("learned_in", sa.String(32)),  # model version whose checkpoint learned it; null: not yet; or NEVER
+    sa.Column("learned_in", sa.String(32)),  # model version whose checkpoint learned it; null: not yet; or a mark
 )
 sa.Index("decisions_by_customer", decisions.c.customer, decisions.c.decided_at)
 sa.Index("decisions_by_time", decisions.c.decided_at, decisions.c.id)
@@ -73,6 +75,7 @@ sa.Index(
     "decisions_to_learn",
     decisions.c.matures_at,
     decisions.c.id,
+    decisions.c.learned_in,  # always null here; without it SQLite reads the rows themselves to count them
     sqlite_where=decisions.c.learned_in.is_(None),
     postgresql_where=decisions.c.learned_in.is_(None),
 )
@@ -85,12 +88,13 @@ sa.Index(
     sqlite_where=_WAITS_FOR_ACTIVATION,
     postgresql_where=_WAITS_FOR_ACTIVATION,
 )
-_IS_NEVER_LEARNED = decisions.c.learned_in == sa.literal_column(f"'{NEVER}'")
+TEACHES_NOTHING = decisions.c.learned_in.in_([sa.literal_column(f"'{NEVER}'"), sa.literal_column(f"'{QUARANTINED}'")])
 sa.Index(
-    "decisions_never_learned",
+    "decisions_teaching_nothing",  # SQLite uses it for queries with the very same condition: TEACHES_NOTHING
+    decisions.c.learned_in,
     decisions.c.kind,
-    sqlite_where=_IS_NEVER_LEARNED,
-    postgresql_where=_IS_NEVER_LEARNED,
+    sqlite_where=TEACHES_NOTHING,
+    postgresql_where=TEACHES_NOTHING,
 )
 
 decision_facts = sa.Table(
