@@ -1,0 +1,160 @@
+"""The decision log: written once, read for replays, activation, audit and evaluation."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Literal
+
+import msgspec
+import sqlalchemy as sa
+
+from bandit_nba.decide.record import DecisionRecord
+from bandit_nba.store.bulk import IN_LIST, chunks, execute_many
+from bandit_nba.store.tables import NEVER, QUARANTINED, TEACHES_NOTHING, decision_facts, decisions
+
+Activation = Literal["activated", "already", "expired", "unknown"]
+
+_INSERT = sa.insert(decisions)
+_INSERT_FACTS = sa.insert(decision_facts)
+_NOT_LEARNED = decisions.c.learned_in.is_(None)
+_NAMES = tuple(decisions.c.keys())
+_values = attrgetter(*_NAMES)
+_FULL = sa.select(*decisions.c, decision_facts.c.facts).outerjoin_from(
+    decisions, decision_facts, decision_facts.c.decision == decisions.c.id
+)
+_TEACHING_NOTHING = (
+    sa.select(decisions.c.learned_in, decisions.c.kind, sa.func.count())
+    .where(TEACHES_NOTHING)
+    .group_by(decisions.c.learned_in, decisions.c.kind)
+)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What an id was answered: the request's SHA-256 and the response body, byte for byte."""
+
+    payload_sha256: bytes
+    answer: bytes
+
+
+@dataclass(frozen=True)
+class DecisionCounts:
+    """How many decisions the log holds, by kind, and what has become of them; the last five add up to `total`.
+
+    immature: still wait for outcomes. ripe: wait to be learned. never: fallback, unreadable, or not activated in time.
+    quarantined: rows that cannot be learned.
+    """
+
+    total: int
+    by_kind: Mapping[str, int]
+    immature: int
+    ripe: int
+    learned: int
+    never: int
+    quarantined: int
+
+
+def insert(connection: sa.Connection, records: Sequence[DecisionRecord]) -> None:
+    """Log new decisions, all or none; those of a kind other than "normal" are marked as never to be learned.
+
+    Raises
+    ------
+    sqlalchemy.exc.IntegrityError
+        If one of the ids is known; see `answers`.
+    """
+    execute_many(connection, _INSERT, [_values(r) if r.kind == "normal" else _special(r) for r in records])
+    execute_many(connection, _INSERT_FACTS, [(r.id, r.facts) for r in records if r.facts is not None])
+
+
+def answers(connection: sa.Connection, ids: Collection[str]) -> dict[str, Stored]:
+    """What was answered to those of `ids` that are known."""
+    found = {}
+    for chunk in chunks(ids, IN_LIST):
+        query = sa.select(decisions.c.id, decisions.c.payload_sha256, decisions.c.answer).where(
+            decisions.c.id.in_(chunk)
+        )
+        found.update({row.id: Stored(row.payload_sha256, row.answer) for row in connection.execute(query)})
+    return found
+
+
+def get(connection: sa.Connection, decision: str) -> DecisionRecord | None:
+    """One decision as it is stored; its facts are None once they were erased."""
+    row = connection.execute(_FULL.where(decisions.c.id == decision)).one_or_none()
+    return None if row is None else DecisionRecord(**row._asdict())
+
+
+def scan(
+    connection: sa.Connection,
+    *,
+    since_s: float | None = None,
+    until_s: float | None = None,
+    kinds: Collection[str] | None = None,
+    batch: int = 5_000,
+) -> Iterator[DecisionRecord]:
+    """Decisions made in [since_s, until_s) of the given kinds, in (decided_at, id) order.
+
+    Reads `batch` rows at a time, so that memory does not grow with the log; all rows are of the connection's snapshot.
+    """
+    query = _FULL.order_by(decisions.c.decided_at, decisions.c.id)
+    if since_s is not None:
+        query = query.where(decisions.c.decided_at >= since_s)
+    if until_s is not None:
+        query = query.where(decisions.c.decided_at < until_s)
+    if kinds is not None:
+        query = query.where(decisions.c.kind.in_(sorted(kinds)))
+    for row in connection.execute(query, execution_options={"yield_per": batch}):
+        yield DecisionRecord(**row._asdict())
+
+
+def activate(connection: sa.Connection, decision: str, *, now_s: float) -> Activation:
+    """Let a decision count from now on; "already" also where it needs no activation.
+
+    now_s: by the server's clock, taken inside the transaction. `activate_by` itself is in time.
+    """
+    update = sa.update(decisions).where(
+        decisions.c.id == decision, decisions.c.activated_at.is_(None), decisions.c.activate_by >= now_s
+    )
+    if connection.execute(update.values(activated_at=now_s)).rowcount:
+        return "activated"
+    query = sa.select(decisions.c.activate_by, decisions.c.activated_at).where(decisions.c.id == decision)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return "unknown"
+    return "already" if row.activate_by is None or row.activated_at is not None else "expired"
+
+
+def expire(connection: sa.Connection, *, now_s: float) -> int:
+    """Let decisions that were not activated in time never be learned; how many they were."""
+    late = sa.and_(_NOT_LEARNED, decisions.c.activated_at.is_(None), decisions.c.activate_by < now_s)
+    return connection.execute(sa.update(decisions).where(late).values(learned_in=NEVER)).rowcount
+
+
+def counts(connection: sa.Connection, *, now_s: float) -> DecisionCounts:
+    """Counts for people and monitors, from indexes alone."""
+    total = _count(connection, sa.true())
+    immature = _count(connection, sa.and_(_NOT_LEARNED, decisions.c.matures_at > now_s))
+    ripe = _count(connection, sa.and_(_NOT_LEARNED, decisions.c.matures_at <= now_s))
+    kinds: Counter[str] = Counter()
+    marks: Counter[str] = Counter()
+    for mark, kind, n in connection.execute(_TEACHING_NOTHING):
+        marks[mark] += n
+        kinds[kind] += n
+    del kinds["normal"]
+    return DecisionCounts(
+        total=total,
+        by_kind={"normal": total - kinds.total(), **kinds},
+        immature=immature,
+        ripe=ripe,
+        learned=total - immature - ripe - marks.total(),
+        never=marks[NEVER],
+        quarantined=marks[QUARANTINED],
+    )
+
+
+def _special(record: DecisionRecord) -> tuple[object, ...]:
+    return _values(msgspec.structs.replace(record, learned_in=NEVER))
+
+
+def _count(connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:
+    return connection.execute(sa.select(sa.func.count()).select_from(decisions).where(which)).scalar_one()
