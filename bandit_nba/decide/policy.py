@@ -68,7 +68,7 @@ class Arbitration(Settings, frozen=True, kw_only=True):
 class Learning(Settings, frozen=True, kw_only=True):
     """VW options beyond the fixed `--cb_adf --cb_type mtr`; only those in the adapter's allow-list."""
 
-    options: Mapping[str, float | bool] = {}
+    options: Mapping[str, float | bool | str] = {}
 
 
 class Policy(Settings, frozen=True, kw_only=True, dict=True):
