@@ -27,9 +27,9 @@ class OutcomeReward(Settings, frozen=True, kw_only=True):
 class RewardDefinition(Settings, frozen=True, kw_only=True, dict=True):
     """A declared, versioned reward.
 
-    unit: `response` (range within [0, 1]) or `money`. range: rewards are clamped to it, so that one absurd amount cannot
-    poison a model. default: what a decision with no outcome earns. wait: ISO-8601, how long a decision waits; per
-    channel in `waits`. A decision matures after the longest wait over its eligible arms.
+    unit: `response` (range within [0, 1]) or `money`. range: rewards are clamped to it, so that one absurd amount
+    cannot poison a model. default: what a decision with no outcome earns. wait: ISO-8601, how long a decision waits;
+    per channel in `waits`. A decision matures after the longest wait over its eligible arms.
     """
 
     unit: Literal["response", "money"] = "response"

@@ -54,7 +54,7 @@ class Outcomes:
 def matures_at(
     definition: RewardDefinition, channels: Coded, decided_at: Floats, *, activate_by: Floats | None = None
 ) -> Floats:
-    """When each decision matures, float64 (N,): decided_at + wait of its channel, never before its activation is decided.
+    """When each decision matures, float64 (N,): decided_at + wait of its channel, not before its activation is decided.
 
     `activate_by`: NaN where a decision needs no activation. With it a decision is ripe once only, so that the order of
     learning, (matures_at, id), depends on the log alone.

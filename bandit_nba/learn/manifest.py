@@ -26,12 +26,12 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Identity, origin and checksums of one model.
 
-    parent: the model it went on from; "" for the first of a lineage, which starts anew whenever features, rewards or VW
-    options change. model_sha256, model_length: of the VW bytes. sparse_sha256, sparse_length: of the sparse weights that
-    replicas load. weights_sha256: over all 2^bits float32 weights, the model's identity (VW bytes differ between equal
-    models). learned_from, learned_until: the earliest and latest decided_at among learned decisions, parents' included,
-    seconds since the epoch (0 for none); a policy with this model is judged only on later decisions. reward_range: of the
-    reward definition. probes: tried before the model serves.
+    parent: the model it went on from; "" for the first of a lineage, which starts anew whenever features, rewards or
+    VW options change. model_sha256, model_length: of the VW bytes. sparse_sha256, sparse_length: of the sparse weights
+    that replicas load. weights_sha256: over all 2^bits float32 weights, the model's identity (VW bytes differ between
+    equal models). learned_from, learned_until: the earliest and latest decided_at among learned decisions, parents'
+    included, seconds since the epoch (0 for none); a policy with this model is judged only on later decisions.
+    reward_range: of the reward definition. probes: tried before the model serves.
     """
 
     version: str = ""

@@ -78,7 +78,7 @@ def rewards(definition: RewardDefinition, counted: Counted, *, size: int) -> Flo
 def _aggregated(how: str, rows: Ints, earned: Floats, size: int) -> Floats:
     """`earned`, which stands in order of receipt, as one number per row; rows without any hold anything finite."""
     if how == "sum":
-        return np.bincount(rows, weights=earned, minlength=size)
+        return np.bincount(rows, weights=earned, minlength=size).astype(np.float64, copy=False)
     if how == "max":
         best = np.full(size, -np.finfo(np.float64).max)
         np.maximum.at(best, rows, earned)

@@ -48,7 +48,7 @@ def holds(connection: sa.Connection, lease: Lease) -> bool:
     return fence == lease.fence
 
 
-def release(connection: sa.Connection, lease: Lease) -> None:
-    """Let others take the lease at once; nothing happens if it is already lost."""
-    mine = (leases.c.name == lease.name) & (leases.c.fence == lease.fence)
+def release(connection: sa.Connection, name: str, *, holder: str) -> None:
+    """Let others take the lease at once; nothing happens if `holder` has lost it."""
+    mine = (leases.c.name == name) & (leases.c.holder == holder)
     connection.execute(sa.update(leases).where(mine).values(expires_at=0.0, holder=""))

@@ -102,7 +102,7 @@ def test_other_amounts_are_refused(amount: object) -> None:
 
 
 def test_an_unknown_type_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(InputError, match='outcomes\\[3\\].type: unknown outcome type.*"click"'):
+    with pytest.raises(InputError, match=r'outcomes\[3\]\.type: unknown outcome type.*"click"'):
         checked_outcome(definition("sum"), "clik", None, where="outcomes[3]")
 
 

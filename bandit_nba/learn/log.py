@@ -1,0 +1,91 @@
+"""What the learner reads from the decision log and commits to it; `store.learning` implements it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bandit_nba.catalogue import Catalogue
+from bandit_nba.learn.join import Outcomes, Windows
+from bandit_nba.learn.manifest import StoredModel
+
+Position = tuple[float, str]
+"""(matures_at, id): the order in which decisions are learned."""
+
+START: Position = (float("-inf"), "")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to learn. `fence` grows when it changes hands; what matured before `horizon` is complete for good."""
+
+    fence: int
+    horizon: float
+
+
+@dataclass(frozen=True)
+class LoggedBatch:
+    """N decisions in learning order, with what may count for them.
+
+    facts: JSON objects as logged, None where they were erased. catalogues: the version each was decided under.
+    windows: ids, customers, and [decided_at, matures_at]. outcomes: all that may count, and perhaps others.
+    """
+
+    channels: Sequence[str]
+    arms: Sequence[str]
+    catalogues: Sequence[str]
+    facts: Sequence[bytes | None]
+    windows: Windows
+    outcomes: Outcomes
+
+    def __len__(self) -> int:
+        return len(self.windows.ids)
+
+    @property
+    def last(self) -> Position:
+        """Where the next batch goes on; not for an empty batch."""
+        return float(self.windows.closes_at[-1]), self.windows.ids[-1]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What one transaction makes durable: a model, the decisions that it learned beyond its parent, and the rest.
+
+    model: None where nothing was learned. quarantined: decisions whose rows cannot be learned. never: decisions that
+    cannot be learned any more, because their facts were erased.
+    """
+
+    model: StoredModel | None
+    learned: Sequence[str] = ()
+    quarantined: Sequence[str] = ()
+    never: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.model or self.quarantined or self.never)
+
+
+class LearningLog(Protocol):
+    """The decision log as one learner sees it. Any method may raise `StoreError`."""
+
+    def claim(self) -> Claim | None:
+        """Take or keep the right to learn; None while another learner has it."""
+
+    def release(self) -> None:
+        """Let another learner begin at once."""
+
+    def newest(self) -> StoredModel | None:
+        """The model to go on from, None before the first."""
+
+    def catalogue(self, version: str) -> Catalogue:
+        """A catalogue that decisions were made under."""
+
+    def matured(self, claim: Claim, *, after: Position, limit: int) -> LoggedBatch:
+        """The next decisions after a position that matured before the claim's horizon and no model has learned."""
+
+    def learned(self) -> Sequence[str]:
+        """Ids of all decisions that the newest model has learned, in learning order."""
+
+    def batch(self, ids: Sequence[str]) -> LoggedBatch:
+        """These decisions, in this order, without those that are gone."""
+
+    def commit(self, claim: Claim, checkpoint: Checkpoint) -> bool:
+        """Make a checkpoint durable, whole; False, and nothing written, if another learner took over."""

@@ -1,0 +1,214 @@
+"""The decision log for the learner: what has matured and is not learned yet, and the checkpoint that marks it.
+
+Why no outcome slips through
+----------------------------
+An outcome counts iff received_at <= matures_at. It must not happen that the learner reads a decision as matured and an
+outcome that counts for it is committed only afterwards. Three rules exclude it:
+
+1. `received_at` is stamped inside the write transaction that stores the outcome, by `stamp`.
+2. The learner reads its horizon inside a write transaction of its own (`claim`), and takes only decisions with
+   matures_at < horizon.
+3. It reads decisions and outcomes in one snapshot that begins after `claim` has ended.
+
+Write transactions are serial: SQLite's hold the write lock from BEGIN IMMEDIATE to the end of the commit, PostgreSQL's
+that stamp hold an advisory lock (see `stamp`). So an outcome's transaction either ended before `claim` began, and the
+later snapshot shows it, or it began after `claim` had ended; then, as the clock does not run backwards,
+received_at >= horizon > matures_at, and it does not count. The same holds for the stamp of an activation.
+
+Why nothing is learned twice or forgotten
+-----------------------------------------
+Whether a decision was learned is a mark in its own row, not a cursor: a row that a slow transaction commits late, below
+others already learned, still has no mark and is found. Marks and model are written in one transaction, which begins by
+comparing the fence number of the lease: of two learners that both believe to hold it only one commits.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import sqlalchemy as sa
+
+from bandit_nba.catalogue import Catalogue
+from bandit_nba.errors import StoreError, UnknownIdError
+from bandit_nba.learn.join import Outcomes, Windows
+from bandit_nba.learn.log import Checkpoint, Claim, LoggedBatch, Position
+from bandit_nba.learn.manifest import StoredModel
+from bandit_nba.store import decisions as log
+from bandit_nba.store import definitions, leases, models
+from bandit_nba.store.bulk import IN_LIST, chunks
+from bandit_nba.store.database import Database
+from bandit_nba.store.tables import NEVER, QUARANTINED, TEACHES_NOTHING, decision_facts, decisions, outcomes
+
+_LEASE = "learner"
+_CLOCK_LOCK = 7_243_501_339  # PostgreSQL advisory lock, any fixed number
+
+_NOT_IN_TIME = decisions.c.activate_by.is_not(None) & (
+    decisions.c.activated_at.is_(None) | (decisions.c.activated_at > decisions.c.activate_by)
+)
+_LEARNABLE = decisions.c.learned_in.is_(None) & (decisions.c.kind == "normal") & ~_NOT_IN_TIME
+_LEARNED = decisions.c.learned_in.is_not(None) & ~TEACHES_NOTHING
+_ORDER = (decisions.c.matures_at, decisions.c.id)
+_ROW = (
+    sa.select(
+        decisions.c.id,
+        decisions.c.customer,
+        decisions.c.channel,
+        decisions.c.arm,
+        decisions.c.catalogue_version,
+        decision_facts.c.facts,
+        decisions.c.decided_at,
+        decisions.c.matures_at,
+    )
+    .outerjoin_from(decisions, decision_facts, decision_facts.c.decision == decisions.c.id)
+    .order_by(*_ORDER)
+)
+
+
+def stamp(connection: sa.Connection, clock: Callable[[], float]) -> float:
+    """The time to write on what this write transaction stores: the clock, read where `claim` cannot overtake it.
+
+    On SQLite the transaction's write lock does that. On PostgreSQL writers share a lock until they have committed, and
+    `claim` waits for it alone.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_CLOCK_LOCK)))
+    return clock()
+
+
+class LearningStore:
+    """`learn.log.LearningLog` on a database, for one learner. `holder` must be unique to this process and its start."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float], holder: str, lease_s: float = 15.0) -> None:
+        self._database = database
+        self._clock = clock
+        self._holder = holder
+        self._lease_s = lease_s
+
+    def claim(self) -> Claim | None:
+        """Take or keep the lease, and with it the horizon (see the head of this module); the holder also expires.
+
+        Decisions that were not activated in time are marked here: an activation stamped in time is committed by now.
+        """
+        with self._database.write() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLOCK_LOCK)))
+            now_s = self._clock()
+            lease = leases.acquire(connection, _LEASE, holder=self._holder, now_s=now_s, lease_s=self._lease_s)
+            if lease is not None:
+                log.expire(connection, now_s=now_s)
+        return None if lease is None else Claim(fence=lease.fence, horizon=now_s)
+
+    def release(self) -> None:
+        """Give the lease back, if this learner has it."""
+        with self._database.write() as connection:
+            leases.release(connection, _LEASE, holder=self._holder)
+
+    def newest(self) -> StoredModel | None:
+        """The newest model with VW's bytes, not verified."""
+        with self._database.read() as connection:
+            version = models.newest(connection)
+            return None if version is None else models.read(connection, version)
+
+    def catalogue(self, version: str) -> Catalogue:
+        """The catalogue stored under this version."""
+        with self._database.read() as connection:
+            content = definitions.get(connection, "catalogue", version)
+        if content is None:
+            raise UnknownIdError("no such catalogue version in the store", where="definitions", got=version)
+        return msgspec.json.decode(content, type=Catalogue)
+
+    def matured(self, claim: Claim, *, after: Position, limit: int) -> LoggedBatch:
+        """The next batch: one query for decisions with their facts, two for outcomes, in one snapshot."""
+        query = _ROW.where(_LEARNABLE, decisions.c.matures_at < claim.horizon).limit(limit)
+        if after[0] > float("-inf"):
+            query = query.where(sa.tuple_(*_ORDER) > sa.tuple_(*map(sa.literal, after)))
+        with self._database.read() as connection:
+            return _batch(connection, connection.execute(query).all())
+
+    def learned(self) -> Sequence[str]:
+        """About 100 bytes of memory a decision."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(decisions.c.id).where(_LEARNED).order_by(*_ORDER)).scalars().all()
+
+    def batch(self, ids: Sequence[str]) -> LoggedBatch:
+        """Logged decisions by id, in learning order."""
+        with self._database.read() as connection:
+            return _batch(connection, connection.execute(_ROW.where(decisions.c.id.in_(ids))).all())
+
+    def commit(self, claim: Claim, checkpoint: Checkpoint) -> bool:
+        """One transaction: fence, model, marks."""
+        lease = leases.Lease(name=_LEASE, holder=self._holder, fence=claim.fence)
+        with self._database.write() as connection:
+            if not leases.holds(connection, lease):
+                return False
+            if checkpoint.model is not None:
+                models.publish(connection, checkpoint.model)
+                models.prune(connection)
+                _mark(connection, checkpoint.learned, checkpoint.model.manifest.version)
+            _mark(connection, checkpoint.quarantined, QUARANTINED)
+            _mark(connection, checkpoint.never, NEVER)
+        return True
+
+
+def _mark(connection: sa.Connection, ids: Sequence[str], mark: str) -> None:
+    """Mark decisions that have no mark yet; a second mark would mean that one was learned twice."""
+    statement = sa.update(decisions).where(decisions.c.learned_in.is_(None)).values(learned_in=mark)
+    marked = sum(connection.execute(statement.where(decisions.c.id.in_(c))).rowcount for c in chunks(ids, IN_LIST))
+    if marked != len(ids):
+        raise StoreError(
+            "decisions to be marked as learned are gone or marked already",
+            where="decisions.learned_in",
+            got=f"{marked} of {len(ids)}",
+            hint="the learner goes on from the last checkpoint",
+        )
+
+
+def _batch(connection: sa.Connection, rows: Sequence[Any]) -> LoggedBatch:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 8
+    ids, customers, channels, arms, catalogues, facts, decided_at, matures_at = columns
+    windows = Windows(
+        ids=ids,
+        customers=customers,
+        opens_at=np.array(decided_at, dtype=np.float64),
+        closes_at=np.array(matures_at, dtype=np.float64),
+    )
+    return LoggedBatch(
+        channels=channels,
+        arms=arms,
+        catalogues=catalogues,
+        facts=facts,
+        windows=windows,
+        outcomes=_outcomes(connection, windows),
+    )
+
+
+def _outcomes(connection: sa.Connection, windows: Windows) -> Outcomes:
+    """All outcomes that may count for these decisions: those that name one, and those of their customers meanwhile."""
+    found: list[Any] = []
+    query = sa.select(
+        outcomes.c.id,
+        outcomes.c.decision,
+        outcomes.c.customer,
+        outcomes.c.type,
+        outcomes.c.amount,
+        outcomes.c.received_at,
+    )
+    customers = sorted({customer for customer in windows.customers if customer})
+    for chunk in chunks(windows.ids, IN_LIST):
+        found += connection.execute(query.where(outcomes.c.decision.in_(chunk))).all()
+    for chunk in chunks(customers, IN_LIST):
+        theirs = query.where(
+            outcomes.c.customer.in_(chunk),
+            outcomes.c.received_at.between(float(windows.opens_at.min()), float(windows.closes_at.max())),
+            outcomes.c.decision.is_(None),
+        )
+        found += connection.execute(theirs).all()
+    return Outcomes(
+        ids=[row[0] for row in found],
+        decisions=[row[1] or "" for row in found],
+        customers=[row[2] or "" for row in found],
+        types=[row[3] for row in found],
+        amounts=np.array([np.nan if row[4] is None else row[4] for row in found], dtype=np.float64),
+        received_at=np.array([row[5] for row in found], dtype=np.float64),
+    )
