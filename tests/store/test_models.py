@@ -82,7 +82,7 @@ def test_pruning_drops_the_bytes_of_all_but_the_newest_and_keeps_sparse_weights(
     assert [k.sparse for k in kept] == [p.sparse for p in published]
 
 
-def test_a_version_follows_from_the_manifests_content(database: Database) -> None:
+def test_a_version_follows_from_the_manifests_content() -> None:
     assert model(examples=1) == model(examples=1)
     assert model(examples=1).manifest.version != model(examples=2).manifest.version
     assert model(examples=1).manifest.named() == model(examples=1).manifest
