@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from bandit_nba.catalogue import FactSchema
 from bandit_nba.decide.batch import Coded, Facts, Floats, Ints
+from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import InputError, RefusedError
-
-Rows = Iterable[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,10 @@ class LoggedDecisions:
         )
 
 
-def from_rows(rows: Rows, rewards: Mapping[str, float], schema: FactSchema, *, now_s: float) -> LoggedDecisions:
-    """Arrays from stored rows (columns of the `decisions` table and `facts`) and each decision's reward by id.
+def from_records(
+    records: Iterable[DecisionRecord], rewards: Mapping[str, float], schema: FactSchema, *, now_s: float
+) -> LoggedDecisions:
+    """Arrays from stored records and each decision's reward by id.
 
     Immature rows, rows whose activation is missing and special rows (fallback, unreadable) are left out and counted.
 
@@ -90,12 +91,12 @@ def from_rows(rows: Rows, rewards: Mapping[str, float], schema: FactSchema, *, n
     """
     builder = _Builder()
     left_out: dict[str, int] = {}
-    for row in rows:
-        why = _left_out(row, now_s)
+    for record in records:
+        why = why_left_out(record, now_s=now_s)
         if why:
             left_out[why] = left_out.get(why, 0) + 1
         else:
-            builder.add(row, rewards[row["id"]])
+            builder.add(record, rewards[record.id])
     if not builder.ids:
         raise RefusedError(
             "no matured decision to judge", got=left_out or None, hint="wait until decisions have matured"
@@ -103,12 +104,13 @@ def from_rows(rows: Rows, rewards: Mapping[str, float], schema: FactSchema, *, n
     return builder.build(schema, left_out)
 
 
-def _left_out(row: Mapping[str, Any], now_s: float) -> str:
-    if row["kind"] != "normal":
-        return str(row["kind"])
-    if row["activate_by"] is not None and row["activated_at"] is None:
+def why_left_out(record: DecisionRecord, *, now_s: float) -> str:
+    """Why a record cannot be judged, in a word or two; empty where it can."""
+    if record.kind != "normal":
+        return record.kind
+    if record.activate_by is not None and record.activated_at is None:
         return "not activated"
-    return "immature" if row["matures_at"] > now_s else ""
+    return "immature" if record.matures_at >= now_s else ""
 
 
 class _Builder:
@@ -125,24 +127,23 @@ class _Builder:
         self.codes: dict[str, int] = {}
         self.parsed: dict[bytes, tuple[list[str], Ints]] = {}  # eligible sets repeat: each is read once
 
-    def add(self, row: Mapping[str, Any], reward: float) -> None:
-        raw = row["arms"]
-        if raw not in self.parsed:
-            names = msgspec.json.decode(raw, type=list[str])
+    def add(self, record: DecisionRecord, reward: float) -> None:
+        if record.arms not in self.parsed:
+            names = msgspec.json.decode(record.arms, type=list[str])
             codes = [self.codes.setdefault(name, len(self.codes)) for name in names]
-            self.parsed[raw] = names, np.array(codes, dtype=np.int64)
-        names, codes_of = self.parsed[raw]
-        probability = msgspec.json.decode(row["probabilities"], type=list[float])
+            self.parsed[record.arms] = names, np.array(codes, dtype=np.int64)
+        names, codes_of = self.parsed[record.arms]
+        probability = msgspec.json.decode(record.probabilities, type=list[float])
         if len(probability) != len(names) or abs(sum(probability) - 1.0) > 1e-9 or min(probability) < 0.0:
-            raise InputError("is not a distribution over its arms", where=f"decision {row['id']}", got=probability)
-        chosen = names.index(row["arm"]) if row["arm"] in names else -1
+            raise InputError("is not a distribution over its arms", where=f"decision {record.id}", got=probability)
+        chosen = names.index(record.arm) if record.arm in names else -1
         if chosen < 0 or probability[chosen] <= 0.0:
-            raise InputError("chosen arm has no probability", where=f"decision {row['id']}", got=row["arm"])
-        self.ids.append(row["id"])
-        self.customers.append(row["customer"] or row["id"])
-        self.decided_at.append(row["decided_at"])
-        self.channels.append(row["channel"])
-        self.facts.append(msgspec.json.decode(row["facts"]) if row["facts"] else {})
+            raise InputError("chosen arm has no probability", where=f"decision {record.id}", got=record.arm)
+        self.ids.append(record.id)
+        self.customers.append(record.customer or record.id)
+        self.decided_at.append(record.decided_at)
+        self.channels.append(record.channel)
+        self.facts.append(msgspec.json.decode(record.facts) if record.facts else {})
         self.cells.append(codes_of)
         self.probability.append(probability)
         self.chosen.append(chosen)

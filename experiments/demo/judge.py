@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import sqlalchemy as sa
+from bandit_nba.evaluate.stored import read_log
+from bandit_nba.learn.registry import load_scorer, manifest_of
 
 from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.decide.batch import Floats, Ints
@@ -13,8 +15,6 @@ from bandit_nba.evaluate.judge import Judgement
 from bandit_nba.evaluate.judge import judge as judged_on
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.evaluate.policies import Fixed, JudgedPolicy, Learned, LoggingPolicy, Uniform
-from bandit_nba.evaluate.stored import read_log
-from bandit_nba.learn.registry import load_scorer, manifest_of
 from bandit_nba.store import tables
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import Workspace

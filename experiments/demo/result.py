@@ -18,14 +18,14 @@ DEFINITIONS = {
     "learned, greedy": "Always the action with the highest expected reward of the frozen model.",
     "oracle": "Always the truly best action; only a simulator knows it.",
     "truth": "Mean over the judged decisions of the true expected reward of what the policy would have done.",
-    "IPS, SNIPS, DR": "Estimates from the log alone: inverse propensity score; its self-normalised form; doubly robust.",
+    "IPS, SNIPS, DR": "Estimates from the log: inverse propensity score; its self-normalised form; doubly robust.",
     "ESS": "Effective sample size: how many decisions of the judged policy itself the log is worth.",
     "95 % interval": "Drawn anew many times, about 95 of 100 such intervals hold the truth.",
 }
 
 
 def write_report(result: Result) -> Path:
-    """Write `report.html`, `learning_curve.svg` and `learning_curve.png` into the workspace; returns the page's path."""
+    """Write `report.html`, `learning_curve.svg` and `learning_curve.png` into the workspace; returns the page."""
     folder = result.options.workspace
     judged = result.judged
     online = np.concatenate([judged.early.reward, judged.log.reward])

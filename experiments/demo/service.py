@@ -51,7 +51,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
             break
         with (
             contextlib.suppress(urllib.error.URLError, OSError),
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer,  # noqa: S310 (loopback)
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer,
         ):
             if answer.status == 200:
                 return

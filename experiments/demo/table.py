@@ -78,7 +78,7 @@ def verdict(result: Result) -> str:
     """One sentence."""
     judged = result.judged
     return (
-        f"The learned policy earns {judged.truth['learned']:.3f} per decision: it closes {judged.closed:.0%} of the gap "
-        f"from uniform ({judged.truth['uniform']:.3f}) to the oracle ({judged.truth['oracle']:.3f}) and beats the best "
+        f"The learned policy earns {judged.truth['learned']:.3f} per decision: it closes {judged.closed:.0%} of the "
+        f"gap from uniform ({judged.truth['uniform']:.3f}) to the oracle ({judged.truth['oracle']:.3f}) and beats the best "
         f"fixed action ({judged.truth['best fixed']:.3f}) by {judged.lift:.0%}."
     )

@@ -1,0 +1,101 @@
+"""Judge a workspace's own policies: logging, uniform, a frozen model, and single arms."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from bandit_nba.decide.batch import Floats
+from bandit_nba.errors import RefusedError, UnknownIdError
+from bandit_nba.evaluate.judge import judge
+from bandit_nba.evaluate.policies import Fixed, JudgedPolicy, Learned, LoggingPolicy, Uniform
+from bandit_nba.evaluate.result import Estimate
+from bandit_nba.evaluate.stored import read_log
+from bandit_nba.learn.manifest import Manifest
+from bandit_nba.learn.registry import load_scorer
+from bandit_nba.settings import nearest
+from bandit_nba.store import models
+from bandit_nba.store.database import Database
+from bandit_nba.workspace import open_workspace
+
+JUDGED_SHARE = 0.25
+"""By default the newest model is judged that leaves this share of the decisions to judge it on."""
+
+
+class PolicyFound(msgspec.Struct, frozen=True, rename="camel"):
+    """One policy's estimates by estimator."""
+
+    policy: str
+    estimates: Mapping[str, Estimate]
+
+
+class Found(msgspec.Struct, frozen=True, rename="camel"):
+    """Everything `nba evaluate` shows; `judged` decisions, `left_out` by why."""
+
+    model: str
+    judged: int
+    left_out: Mapping[str, int]
+    policies: Sequence[PolicyFound]
+
+
+def judge_workspace(
+    directory: Path,
+    *,
+    model: str = "",
+    fixed: Sequence[str] = (),
+    alpha: float = 0.05,
+    now_s: float,
+    rng: np.random.Generator,
+) -> Found:
+    """Judge the logging policy, uniform, the model's greedy policy and "always ARM", all on the same decisions.
+
+    Raises
+    ------
+    RefusedError
+        If no decision was made after the model had learned.
+    UnknownIdError
+        If there is no such model or arm.
+    """
+    workspace = open_workspace(directory)
+    database = Database.open(workspace.database_url, create=False)
+    try:
+        log = read_log(database, workspace.rewards, workspace.catalogue.facts, now_s=now_s)
+        with database.read() as connection:
+            known = [row.manifest for row in models.listing(connection, limit=100_000)]
+        manifest = _chosen(known, model, log.decided_at)
+        scorer = load_scorer(database, manifest.version)
+    finally:
+        database.close()
+    late = log.between(manifest.learned_until)
+    if not len(late):
+        raise RefusedError("no decision was made after the model had learned", got=manifest.version)
+    arms = workspace.catalogue.arms
+    names = [arm.id for arm in arms]
+    for arm in fixed:
+        if arm not in names:
+            raise UnknownIdError("no such arm", where="--fixed", got=arm, hint=nearest(arm, names))
+    policies: list[JudgedPolicy] = [LoggingPolicy(), Uniform(), *(Fixed(arm) for arm in fixed)]
+    policies.append(
+        Learned(scorer, arms, workspace.policy, learned_until=manifest.learned_until, name="learned, greedy")
+    )
+    judged = judge(
+        late, policies, features=workspace.policy.features, alpha=alpha, reward_range=workspace.rewards.range, rng=rng
+    )
+    found = [PolicyFound(policy=j.policy, estimates=j.estimates) for j in judged]
+    return Found(model=manifest.version, judged=len(late), left_out=log.left_out, policies=found)
+
+
+def _chosen(known: Sequence[Manifest], model: str, decided_at: Floats) -> Manifest:
+    """The model named, or by default the newest that leaves `JUDGED_SHARE` of the decisions to judge it on."""
+    if model:
+        for manifest in known:
+            if manifest.version == model:
+                return manifest
+        versions = [manifest.version for manifest in known]
+        raise UnknownIdError("no such model", where="--model", got=model, hint=nearest(model, versions))
+    latest = float(np.quantile(decided_at, 1.0 - JUDGED_SHARE))
+    for manifest in known:
+        if manifest.learned_until < latest:
+            return manifest
+    raise RefusedError("no model is old enough to be judged", hint="models are published as decisions mature; wait")
