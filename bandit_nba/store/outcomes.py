@@ -89,7 +89,7 @@ def for_decisions(connection: sa.Connection, ids: Collection[str], *, each: Coll
     named = _RECEIVED.join_from(decisions, outcomes, _NAMES_DECISION)
     shared = _RECEIVED.join_from(decisions, outcomes, _NAMES_CUSTOMER).where(outcomes.c.type.in_(sorted(each)))
     found: list[Received] = []
-    for chunk in chunks(ids, IN_LIST):
+    for chunk in chunks(dict.fromkeys(ids), IN_LIST):
         for query in (named, shared) if each else (named,):
             found += map(Received._make, connection.execute(query.where(decisions.c.id.in_(chunk))))
     return sorted(found, key=lambda r: (r.received_at, r.id))
