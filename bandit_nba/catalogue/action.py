@@ -18,8 +18,9 @@ NO_ACTION = "no_action"
 class Rules(Settings, frozen=True, kw_only=True):
     """Engagement rules in CEL; an arm stays only where each given rule is true.
 
-    eligibility: may this customer have it at all (law, contract)? applicability: does it make sense now (state, ownership)?
-    suitability: is it good for this customer (interest, affordability)? consent: has the customer agreed to this use?
+    eligibility: may this customer have it at all (law, contract)? applicability: does it make sense now (state,
+    ownership)? suitability: is it good for this customer (interest, affordability)? consent: has the customer agreed
+    to this use?
     """
 
     consent: str = ""
