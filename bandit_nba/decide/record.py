@@ -67,6 +67,7 @@ class LoggedDecision:
     """A record read back: lists beside `arms`, the eligible ones in catalogue order."""
 
     id: str
+    customer: str
     channel: str
     decided_at: float
     kind: Kind
@@ -137,6 +138,7 @@ def logged(record: DecisionRecord) -> LoggedDecision:
     try:
         return LoggedDecision(
             id=record.id,
+            customer=record.customer,
             channel=record.channel,
             decided_at=record.decided_at,
             kind=record.kind,
