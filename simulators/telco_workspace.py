@@ -2,13 +2,21 @@
 
 from pathlib import Path
 
+from bandit_nba.workspace import init_workspace
 from simulators.telco_catalogue import telco_catalogue
 
 WAIT = "PT4S"
 
 
 def write_workspace(path: Path, *, wait: str = WAIT) -> None:
-    """Write the four files into the directory `path`, which must exist; files of these names are replaced."""
+    """Write a new workspace of this world, fresh secrets included.
+
+    Raises
+    ------
+    SettingsError
+        If there is a workspace already, or the directory cannot be written.
+    """
+    init_workspace(path)
     for name, text in telco_workspace(wait=wait).items():
         (path / name).write_text(text, encoding="utf-8")
 
