@@ -1,0 +1,150 @@
+"""Logged decisions of the same versions beside the same decisions made again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Literal
+
+import numpy as np
+
+from bandit_nba.catalogue import Arm
+from bandit_nba.catalogue.action import NO_ACTION
+from bandit_nba.decide.batch import Bools, Decisions, Floats, Requests
+from bandit_nba.decide.eligibility import eligible
+from bandit_nba.decide.engine import Engine
+from bandit_nba.decide.fallback import fallback_decisions
+from bandit_nba.decide.recompute import Past, facts_of, requests_of
+from bandit_nba.decide.record import LoggedDecision
+from bandit_nba.errors import NbaError
+
+TOLERANCE = 1e-9
+
+Maker = Literal["engine", "fallback over safe arms", "fallback to no action"]
+
+
+@dataclass
+class Found:
+    """What differs in a chunk of rows: by position, then by name, the detail in words."""
+
+    ids: Sequence[str]
+    what: dict[int, dict[str, str]] = field(default_factory=dict)
+    max_difference: float = 0.0
+
+    def add(self, positions: Iterable[int], name: str, detail: str) -> None:
+        """Note the same difference for several rows."""
+        for position in positions:
+            self.what.setdefault(position, {})[name] = detail
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """What is compared, over all K arms of the catalogue: (N, K) each; 0 where an arm is not eligible."""
+
+    mask: Bools
+    probability: Floats
+    expected_reward: Floats
+
+
+def maker(row: LoggedDecision) -> Maker:
+    """What made this decision. Where the rules failed the fallback left "no action" alone, whatever they say today."""
+    if row.kind != "fallback":
+        return "engine"
+    return "fallback to no action" if row.arms == (NO_ACTION,) else "fallback over safe arms"
+
+
+def compare(group: Mapping[int, LoggedDecision], past: Past, found: Found) -> None:
+    """Make rows again and note what differs; they share versions and maker."""
+    try:
+        engine = past.engine(next(iter(group.values())).versions)
+        group = _readable(group, engine, found)
+        rows = list(group.values())
+        if rows:
+            again = _made_again(rows, requests_of(rows, engine.catalogue.facts), engine, past)
+            _note(group, _logged_cells(rows, engine.arms), again, engine.arms, found)
+    except NbaError as error:
+        found.add(group, "definitions", str(error))
+
+
+def beside(lists: Sequence[Sequence[float]]) -> Floats:
+    """Lists of any length as rows of one array, float64 (N, longest), filled up with 0."""
+    lengths = np.array([len(values) for values in lists])
+    out = np.zeros((len(lists), int(lengths.max(initial=0))))
+    out[np.arange(out.shape[1]) < lengths[:, None]] = list(chain.from_iterable(lists))
+    return out
+
+
+def _readable(group: Mapping[int, LoggedDecision], engine: Engine, found: Found) -> dict[int, LoggedDecision]:
+    """The rows that fit their catalogue; the others are noted."""
+    known = {arm.id for arm in engine.arms}
+    readable = {}
+    for position, row in group.items():
+        try:
+            facts_of(row, engine.catalogue.facts)
+        except NbaError as error:
+            found.add([position], "record", str(error))
+            continue
+        unknown = [arm for arm in row.arms if arm not in known]
+        if unknown:
+            found.add([position], "eligible set", f"logged, but not in the catalogue: {', '.join(unknown)}")
+        else:
+            readable[position] = row
+    return readable
+
+
+def _logged_cells(rows: Sequence[LoggedDecision], arms: Sequence[Arm]) -> _Cells:
+    column = {arm.id: k for k, arm in enumerate(arms)}
+    at = np.repeat(np.arange(len(rows)), [len(row.arms) for row in rows])
+    of = np.array([column[arm] for row in rows for arm in row.arms], dtype=np.int64)
+    shape = len(rows), len(arms)
+    mask, probability, expected_reward = np.zeros(shape, dtype=np.bool_), np.zeros(shape), np.zeros(shape)
+    mask[at, of] = True
+    probability[at, of] = [p for row in rows for p in row.probabilities]
+    expected_reward[at, of] = [q for row in rows for q in row.expected_rewards]
+    return _Cells(mask=mask, probability=probability, expected_reward=expected_reward)
+
+
+def _made_again(rows: Sequence[LoggedDecision], requests: Requests, engine: Engine, past: Past) -> _Cells:
+    made_by = maker(rows[0])
+    if made_by == "engine":
+        return _cells(engine.decide(requests, past.scorer(rows[0].versions)))
+    after_rules = made_by == "fallback over safe arms"
+    eligibility = eligible(engine.catalogue, engine.rules, requests) if after_rules else None
+    return _cells(fallback_decisions(requests, engine.arms, engine.salt, eligibility=eligibility))
+
+
+def _cells(decisions: Decisions) -> _Cells:
+    mask = decisions.eligibility.mask
+    expected_reward = np.where(mask, decisions.expected_reward, 0.0)
+    return _Cells(mask=mask, probability=decisions.probability, expected_reward=expected_reward)
+
+
+def _note(
+    group: Mapping[int, LoggedDecision], logged: _Cells, again: _Cells, arms: Sequence[Arm], found: Found
+) -> None:
+    positions, names = list(group), [arm.id for arm in arms]
+    other_set = (logged.mask != again.mask).any(axis=1)
+    for i in np.flatnonzero(other_set).tolist():
+        found.add([positions[i]], "eligible set", _sets_in_words(logged.mask[i], again.mask[i], names))
+    gap = np.where(other_set[:, None], 0.0, np.abs(logged.probability - again.probability))
+    found.max_difference = max(found.max_difference, float(gap.max(initial=0.0)))
+    reward_gap = np.where(other_set[:, None], 0.0, np.abs(logged.expected_reward - again.expected_reward))
+    reward_gap /= np.maximum(1.0, np.abs(again.expected_reward))
+    for name, gaps, ours, theirs in (
+        ("distribution", gap, logged.probability, again.probability),
+        ("expected reward", reward_gap, logged.expected_reward, again.expected_reward),
+    ):
+        for i in np.flatnonzero(~(gaps <= TOLERANCE).all(axis=1)).tolist():
+            k = int(gaps[i].argmax())
+            detail = f"{names[k]} logged {float(ours[i, k])!r}, made again {float(theirs[i, k])!r}"
+            found.add([positions[i]], name, detail)
+
+
+def _sets_in_words(logged: Bools, again: Bools, names: Sequence[str]) -> str:
+    only_logged = [names[k] for k in np.flatnonzero(logged & ~again).tolist()]
+    only_again = [names[k] for k in np.flatnonzero(again & ~logged).tolist()]
+    words = []
+    if only_logged:
+        words.append(f"logged, but not eligible: {', '.join(only_logged)}")
+    if only_again:
+        words.append(f"eligible, but not logged: {', '.join(only_again)}")
+    return "; ".join(words)

@@ -1,0 +1,127 @@
+"""Past decisions as requests again, and the engine and model that decided them, found by their versions."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal, Protocol
+
+import msgspec
+import numpy as np
+
+from bandit_nba.catalogue import Catalogue, FactSchema
+from bandit_nba.catalogue.facts import FactValue, checked
+from bandit_nba.catalogue.rules import compile_rules
+from bandit_nba.decide.arbitrate import RewardUnit
+from bandit_nba.decide.batch import Coded, Facts, Requests
+from bandit_nba.decide.engine import Engine
+from bandit_nba.decide.policy import Policy
+from bandit_nba.decide.record import LoggedDecision, Versions
+from bandit_nba.decide.salt import Salt
+from bandit_nba.decide.scoring import NoModel, Scorer
+from bandit_nba.errors import StoreError, UnknownIdError
+from bandit_nba.settings import version_of
+
+ENGINES, MODELS = 16, 8  # kept at hand; a log in the order of time uses few at once
+
+
+class Source(Protocol):
+    """Where the definitions, models and salts that past decisions name are kept."""
+
+    def definition(self, kind: Literal["catalogue", "policy", "reward"], version: str) -> bytes | None:
+        """Canonical JSON of a definition, None if it is not known."""
+
+    def scorer(self, version: str) -> Scorer:
+        """A published model, verified; never asked for "none". Raises `NbaError` if it is gone or damaged."""
+
+    def salt(self, salt_id: str) -> Salt | None:
+        """The salt of that id, None if it is not known."""
+
+
+class Past:
+    """Engines and models by version, each made once and kept while it is in use."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._engine = lru_cache(maxsize=ENGINES)(self._make_engine)
+        self._scorer = lru_cache(maxsize=MODELS)(source.scorer)
+
+    def engine(self, versions: Versions) -> Engine:
+        """The engine that decided under these versions.
+
+        Raises
+        ------
+        UnknownIdError
+            If a definition or the salt is not known any more.
+        StoreError
+            If a definition is not what its version names.
+        """
+        engine = self._engine(versions.catalogue, versions.policy, versions.reward, versions.salt)
+        if engine.policy.features.version != versions.features:
+            raise StoreError(
+                "has other features than the log says",
+                where=f"policy {versions.policy}",
+                got=versions.features,
+                allowed=engine.policy.features.version,
+            )
+        return engine
+
+    def scorer(self, versions: Versions) -> Scorer:
+        """The model that scored under these versions; before the first model, none."""
+        none = NoModel()
+        return none if versions.model == none.version else self._scorer(versions.model)
+
+    def salt(self, salt_id: str) -> Salt:
+        """The salt of that id; raises `UnknownIdError` if it is not known."""
+        salt = self._source.salt(salt_id)
+        if salt is None:
+            raise UnknownIdError("salt is not known", got=salt_id, hint="salts are backed up apart from the data")
+        return salt
+
+    def _make_engine(self, catalogue_version: str, policy_version: str, reward_version: str, salt_id: str) -> Engine:
+        catalogue = msgspec.json.decode(self._content("catalogue", catalogue_version), type=Catalogue)
+        policy = msgspec.json.decode(self._content("policy", policy_version), type=Policy)
+        reward = msgspec.json.decode(self._content("reward", reward_version), type=_Reward)
+        for kind, version, content in (
+            ("catalogue", catalogue_version, catalogue),
+            ("policy", policy_version, policy),
+        ):
+            if version_of(content) != version:
+                raise StoreError("is not what its version names", where=f"{kind} {version}", got=version_of(content))
+        return Engine(catalogue, compile_rules(catalogue), policy, self.salt(salt_id), reward_unit=reward.unit)
+
+    def _content(self, kind: Literal["catalogue", "policy", "reward"], version: str) -> bytes:
+        content = self._source.definition(kind, version)
+        if content is None:
+            raise UnknownIdError(f"{kind} is not known any more", got=version)
+        return content
+
+
+def facts_of(row: LoggedDecision, schema: FactSchema) -> dict[str, FactValue | None]:
+    """The row's facts as the catalogue declares them, none where they were erased.
+
+    Raises
+    ------
+    InputError
+        If a fact is not declared or of another kind.
+    """
+    facts = row.facts or {}
+    return {name: checked(name, value, schema, where=f"decision {row.id}") for name, value in facts.items()}
+
+
+def requests_of(rows: Sequence[LoggedDecision], schema: FactSchema) -> Requests:
+    """Logged decisions as the requests that they answered; raises as `facts_of` does."""
+    channels: dict[str, int] = {}
+    codes = [channels.setdefault(row.channel, len(channels)) for row in rows]
+    return Requests(
+        ids=[row.id for row in rows],
+        customers=[row.customer for row in rows],
+        channels=Coded(codes=np.array(codes, dtype=np.int64), values=tuple(channels)),
+        decided_at=np.array([row.decided_at for row in rows], dtype=np.float64),
+        facts=Facts.from_rows([facts_of(row, schema) for row in rows], schema),
+        readable=np.array([row.kind != "unreadable" for row in rows], dtype=np.bool_),
+    )
+
+
+class _Reward(msgspec.Struct, frozen=True):
+    """What deciding needs of a reward definition."""
+
+    unit: RewardUnit = "response"
