@@ -7,7 +7,7 @@ a variable, so `has(customer.age)` is rewritten to a hidden boolean, `has.age`, 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,16 +48,10 @@ _TOKENS = re.compile(
 
 @dataclass(frozen=True, eq=False)
 class Expression:
-    """A checked program. text: as written. facts: the facts whose value it reads; known: those it asks `has()` of.
-
-    channel, now: whether it reads them.
-    """
+    """A checked program. text: as written. reads: the variables it reads, such as `customer.age` and `has.age`."""
 
     text: str
-    facts: frozenset[str]
-    known: frozenset[str]
-    channel: bool
-    now: bool
+    reads: frozenset[str]
     program: Any
 
     def verdict(self, activation: Any) -> int:
@@ -80,8 +74,10 @@ class Environment:
         customer = {f"customer.{name}": _TYPES[kind] for name, kind in schema.items()}
         known = {f"has.{name}": cel.Type.BOOL for name in schema}
         action = {"action.id": cel.Type.STRING, "action.group": cel.Type.STRING}
-        self._any_action = cel.NewEnv(variables={**requests, **customer, **known, **action})
-        self._one_action = cel.NewEnv(variables={**requests, **customer, **known})
+        variables = {**requests, **customer, **known}
+        self._any_action = cel.NewEnv(variables={**variables, **action})
+        self._one_action = cel.NewEnv(variables=variables)
+        self._variables = tuple(variables)
         self._checked: dict[str, str] = {}
         self._expressions: dict[str, Expression] = {}
 
@@ -105,7 +101,8 @@ class Environment:
         source = _as_literals(self.check(text, where=where), {"id": action, "group": group})
         found = self._expressions.get(source)
         if found is None:
-            found = _expression(text, self.schema, self._compiled(self._one_action, source, text, where))
+            program = self._compiled(self._one_action, source, text, where)
+            found = Expression(text=text, reads=_reads(program, self._variables), program=program)
             self._expressions[source] = found
         return found
 
@@ -159,19 +156,10 @@ def _literal(text: str) -> str:
     return '"' + "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else f"\\U{ord(c):08x}" for c in text) + '"'
 
 
-def _expression(text: str, schema: FactSchema, program: Any) -> Expression:
-    """What the checked program reads stands in its own tree, whatever the spelling."""
+def _reads(program: Any, variables: Iterable[str]) -> frozenset[str]:
+    """The variables that a checked program refers to, however they are spelt.
+
+    They stand in its serialised tree (cel.expr.CheckedExpr) as field 1, length, name; texts of the rule are in field 6.
+    """
     tree = program.serialize()
-    return Expression(
-        text=text,
-        facts=frozenset(name for name in schema if _refers(tree, f"customer.{name}")),
-        known=frozenset(name for name in schema if _refers(tree, f"has.{name}")),
-        channel=_refers(tree, CHANNEL),
-        now=_refers(tree, NOW),
-        program=program,
-    )
-
-
-def _refers(tree: bytes, name: str) -> bool:
-    """Whether a serialised cel.expr.CheckedExpr refers to a variable: field 1, length, name; texts are in field 6."""
-    return bytes((0x0A, len(name))) + name.encode() in tree
+    return frozenset(name for name in variables if bytes((0x0A, len(name))) + name.encode() in tree)

@@ -73,7 +73,10 @@ def _overload(operator: str, types: str) -> tuple[str, str]:
     what = f'"{sign}" does not fit {words}'
     plain = {side.strip() for side in sides}
     if "double" in plain and plain & {"int", "list(int)"}:
-        return what, "facts are numbers with a decimal point, such as 12.0; size() and parts of dates are whole, such as 12"
+        return (
+            what,
+            "facts are numbers with a decimal point, such as 12.0; size() and parts of dates are whole, such as 12",
+        )
     if sign in ("&&", "||", "!", "?:"):
         return what, "both sides must be true or false; compare first"
     if sign == "in":

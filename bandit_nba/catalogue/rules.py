@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
 from bandit_nba.catalogue.action import Action, Catalogue, Rules
@@ -40,6 +41,11 @@ class CompiledRules:
     rules: tuple[Expression, ...]
     checks: tuple[Check, ...]
     environment: Environment
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The variables that any rule reads."""
+        return frozenset(name for rule in self.rules for name in rule.reads)
 
     def activation(self, values: dict[str, object]) -> Any:
         """One row's variables for `Expression.verdict`: `customer.NAME`, `has.NAME`, `channel`, `now`."""

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.load import catalogue_problems
+from bandit_nba.catalogue.rules import CompiledRules, compile_rules, rule_problems
 from bandit_nba.decide.policy import Policy
 from bandit_nba.decide.salt import Salt
 from bandit_nba.errors import NbaError, SettingsError
@@ -21,12 +22,13 @@ T = TypeVar("T")
 DATABASE_FILE = Path("data") / "nba.db"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Workspace:
     """Everything a workspace declares, read and checked once."""
 
     path: Path
     catalogue: Catalogue
+    rules: CompiledRules = field(repr=False)
     rewards: RewardDefinition
     policy: Policy
     service: Service
@@ -91,6 +93,8 @@ def inspect_workspace(path: Path | str) -> Inspection:
         found.extend(service_problems(service, where="service.toml"))
     if catalogue and service:
         found.extend(catalogue_problems(catalogue, channels=service.channels, where="catalogue.toml"))
+    if catalogue:
+        found.extend(rule_problems(catalogue, where="catalogue.toml"))
     if rewards and service and not found:
         found.extend(reward_problems(rewards, service, where="rewards.toml"))
     if policy and catalogue and rewards:
@@ -98,7 +102,13 @@ def inspect_workspace(path: Path | str) -> Inspection:
     if found or not (service and catalogue and rewards and policy and secrets):
         return Inspection(tuple(found))
     workspace = Workspace(
-        path=directory, catalogue=catalogue, rewards=rewards, policy=policy, service=service, secrets=secrets
+        path=directory,
+        catalogue=catalogue,
+        rules=compile_rules(catalogue),
+        rewards=rewards,
+        policy=policy,
+        service=service,
+        secrets=secrets,
     )
     return Inspection((), tuple(notes(policy, catalogue)), workspace)
 

@@ -1,0 +1,114 @@
+"""The eligible set: which arms each customer may have, stage by stage, and what took the others out.
+
+Stages in order: validity, channel, profile, consent, eligibility, applicability, suitability, ownership. The first that
+removes an arm is the one that is kept; "no action" always stays. Contact rules follow elsewhere.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from bandit_nba.catalogue import Catalogue
+from bandit_nba.catalogue.expression import FAILED, HOLDS
+from bandit_nba.catalogue.rules import CompiledRules
+from bandit_nba.decide.batch import Bools, CodedSets, Eligibility, Requests
+from bandit_nba.decide.eligibility_plan import Level, Plan, plan
+from bandit_nba.decide.rule_facts import RuleFacts, Verdicts
+from bandit_nba.errors import RuleError
+
+Removed = npt.NDArray[np.int16]
+
+UNASKED = np.int8(-1)
+MAX_PLANS = 8
+
+_plans: dict[str, Plan] = {}
+
+
+def eligible(catalogue: Catalogue, rules: CompiledRules, requests: Requests) -> Eligibility:
+    """Eligibility of N requests over the K arms of a catalogue.
+
+    Where `requests.readable` is False only arms marked `safe_without_profile` can remain; their rules are asked as
+    well. A rule that fails excludes the arm; failures count rows, by the rule's text. What a request gets does not
+    depend on the batch around it.
+
+    Raises
+    ------
+    RuleError
+        If the rules were compiled from another version of the catalogue.
+    """
+    made = _plan(catalogue, rules)
+    removed = np.zeros((len(requests), made.arms), dtype=np.int16)
+    _validity(made, requests, removed)
+    _channel(made, requests, removed)
+    if not requests.readable.all():
+        _take_out(removed, ~requests.readable[:, None] & ~made.safe, made.unsafe)
+    facts = RuleFacts(rules, requests)
+    verdicts = np.full((len(requests), len(rules.rules)), UNASKED, dtype=np.int8)
+    for level in made.levels:
+        _ask(level, rules, facts, verdicts, removed)
+    _ownership(made, requests, removed)
+    return Eligibility(removed=removed, removals=made.removals, failures=facts.failures)
+
+
+def _plan(catalogue: Catalogue, rules: CompiledRules) -> Plan:
+    version = catalogue.version
+    if rules.catalogue_version != version:
+        raise RuleError(
+            "the rules were compiled from another version of the catalogue",
+            got=rules.catalogue_version,
+            allowed=version,
+            hint="call compile_rules on this catalogue",
+        )
+    found = _plans.get(version)
+    if found is None:
+        if len(_plans) >= MAX_PLANS:
+            _plans.clear()
+        found = _plans[version] = plan(catalogue, rules)
+    return found
+
+
+def _take_out(removed: Removed, bad: Bools, codes: npt.NDArray[np.int16] | np.int16) -> None:
+    """Write the codes where an arm is bad and still in."""
+    np.copyto(removed, codes, where=bad & (removed == 0))
+
+
+def _validity(made: Plan, requests: Requests, removed: Removed) -> None:
+    if made.dated:
+        now = requests.decided_at[:, None]
+        _take_out(removed, now < made.valid_from, made.early)
+        _take_out(removed, now >= made.valid_until, made.late)
+
+
+def _channel(made: Plan, requests: Requests, removed: Removed) -> None:
+    if made.channels:
+        names = requests.channels.values
+        rows = [made.channels.get(name, made.elsewhere) for name in names]
+        may_show = np.array([*rows, made.elsewhere])  # an unknown channel has code -1: the last row
+        _take_out(removed, ~may_show[requests.channels.codes], made.off_channel)
+
+
+def _ask(level: Level, rules: CompiledRules, facts: RuleFacts, verdicts: Verdicts, removed: Removed) -> None:
+    """Ask the rules of one level, each only for rows in which it guards an arm that is still in."""
+    still_in = removed[:, level.arms] == 0
+    needed = np.logical_or.reduceat(still_in, level.starts, axis=1) & (verdicts[:, level.rules] == UNASKED)
+    for number in np.flatnonzero(needed.any(axis=0)).tolist():
+        rule = int(level.rules[number])
+        rows = np.flatnonzero(needed[:, number])
+        verdicts[rows, rule] = facts.verdicts(rules.rules[rule], rows)
+    said = verdicts[:, level.rules[level.rule_of]]
+    bad = still_in & (said != HOLDS)
+    if bad.any():
+        codes = np.where(said == FAILED, level.failed, level.untrue)
+        removed[:, level.arms] = np.where(bad, codes, removed[:, level.arms])
+
+
+def _ownership(made: Plan, requests: Requests, removed: Removed) -> None:
+    column = requests.facts.columns.get("owned")
+    if not made.owned or not isinstance(column, CodedSets) or not column.values:
+        return
+    numbers = {member: number for number, member in enumerate(made.owned)}
+    number_of = np.array([numbers.get(value, -1) for value in column.values], dtype=np.int64)
+    members = number_of[column.codes]
+    rows = np.repeat(np.arange(len(requests)), np.diff(column.indptr))
+    owns = np.zeros((len(requests), len(made.owned) + 1), dtype=np.bool_)  # the last column: arms that nobody owns
+    owns[rows[members >= 0], members[members >= 0]] = True
+    _take_out(removed, owns[:, made.owned_of], made.owns)
