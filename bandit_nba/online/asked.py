@@ -1,0 +1,94 @@
+"""A request as the decider works with it: checked against the workspace, the customer behind a pseudonym."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from bandit_nba.catalogue import FactSchema
+from bandit_nba.catalogue.facts import FactValue, checked
+from bandit_nba.customers.pseudonym import pseudonym
+from bandit_nba.errors import InputError
+from bandit_nba.online.messages import DecisionRequest
+from bandit_nba.settings import nearest
+from bandit_nba.workspace import Workspace
+
+_CANONICAL = msgspec.json.Encoder(order="sorted")
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelTimes:
+    """What a channel promises, in seconds."""
+
+    valid_for_s: float
+    wait_s: float
+    activate_within_s: float
+    deferred: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, checked. `named`: whether the caller chose the id, so that it may have been asked before.
+
+    facts: given with the request; None means unknown, whatever the profile says. payload_sha256: of what was asked,
+    without the id; the customer goes in by pseudonym, and facts in canonical order.
+    """
+
+    id: str
+    named: bool
+    customer: str
+    channel: str
+    facts: Mapping[str, FactValue | None]
+    deferred: bool
+    payload_sha256: bytes
+
+
+class Reception:
+    """Checks requests against one workspace. `new_id` names the decisions that come without a name."""
+
+    def __init__(self, workspace: Workspace, *, new_id: Callable[[], str]) -> None:
+        self.channels = _channel_times(workspace)
+        self._schema: FactSchema = workspace.catalogue.facts
+        self._key = workspace.pseudonym_key
+        self._new_id = new_id
+
+    def accept(self, request: DecisionRequest) -> Asked:
+        """Check one request.
+
+        Raises
+        ------
+        InputError
+            If the channel or a fact is not declared, or a fact is of another kind.
+        """
+        times = self.channels.get(request.channel)
+        if times is None:
+            raise InputError(
+                "unknown channel", where="channel", got=request.channel, hint=nearest(request.channel, self.channels)
+            )
+        facts = {name: checked(name, value, self._schema, where="facts") for name, value in request.facts.items()}
+        customer = pseudonym(self._key, request.customer_id or "")
+        payload = _CANONICAL.encode((customer, request.channel, facts, request.defer_activation))
+        return Asked(
+            id=request.decision_id or self._new_id(),
+            named=request.decision_id is not None,
+            customer=customer,
+            channel=request.channel,
+            facts=facts,
+            deferred=request.defer_activation or times.deferred,
+            payload_sha256=hashlib.sha256(payload).digest(),
+        )
+
+
+def _channel_times(workspace: Workspace) -> dict[str, ChannelTimes]:
+    """A decision deferred by its request is activated before it matures, whatever the channel's own wait."""
+    times = {}
+    for name, channel in workspace.service.channels.items():
+        wait_s = workspace.rewards.wait_s(name)
+        times[name] = ChannelTimes(
+            valid_for_s=channel.valid_for_s,
+            wait_s=wait_s,
+            activate_within_s=min(channel.activate_within_s, wait_s),
+            deferred=channel.activation == "deferred",
+        )
+    return times

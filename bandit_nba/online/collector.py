@@ -1,0 +1,118 @@
+"""Durable outcomes: each is kept once, whether it names a decision, a customer, or both."""
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import sqlalchemy as sa
+
+from bandit_nba.customers.pseudonym import pseudonym
+from bandit_nba.errors import IdConflictError, InputError, NbaError
+from bandit_nba.online.messages import Fate, Outcome
+from bandit_nba.settings import nearest
+from bandit_nba.store import decisions as decision_store
+from bandit_nba.store import outcomes as outcome_store
+from bandit_nba.store.database import Database
+from bandit_nba.store.learning import stamp
+from bandit_nba.workspace import Workspace
+
+EARLIEST_S = 946_684_800.0  # 2000-01-01: earlier means a clock that was never set
+AHEAD_S = 86_400.0
+
+_CANONICAL = msgspec.json.Encoder()
+_FATES: dict[outcome_store.Fate, Fate] = {"new": "created", "duplicate": "duplicate", "conflict": "conflict"}
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What became of one outcome; `error` says why it was not kept."""
+
+    outcome_id: str
+    fate: Fate
+    error: NbaError | None = None
+
+
+class Collector:
+    """Keeps outcomes for one workspace. One thread at a time.
+
+    `counts` tells what went on since the start, by fate; `orphan`: new outcomes whose decision is not known (yet).
+    """
+
+    def __init__(self, workspace: Workspace, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+        self.counts: Counter[str] = Counter()
+        self._types = frozenset(workspace.rewards.outcomes)
+        self._key = workspace.pseudonym_key
+        self._database = database
+        self._clock = clock
+
+    def collect_batch(self, outcomes: Sequence[Outcome]) -> list[Collected]:
+        """What became of each of `outcomes`, in their order; those kept are on disk when this returns.
+
+        Raises
+        ------
+        StoreError
+            If nothing could be stored; all may be sent again.
+        """
+        out = [Collected(outcome.outcome_id, "invalid") for outcome in outcomes]
+        rows: dict[int, outcome_store.Outcome] = {}
+        for i, outcome in enumerate(outcomes):
+            try:
+                rows[i] = self._row(outcome)
+            except NbaError as error:
+                out[i] = Collected(outcome.outcome_id, "invalid", error)
+        if rows:
+            for (i, row), fate in zip(rows.items(), self._keep(list(rows.values())), strict=True):
+                out[i] = Collected(row.id, _FATES[fate], _conflict() if fate == "conflict" else None)
+        self.counts.update(collected.fate for collected in out)
+        return out
+
+    def _keep(self, rows: Sequence[outcome_store.Outcome]) -> list[outcome_store.Fate]:
+        with self._database.write() as connection:
+            fates = outcome_store.insert(connection, rows, now_s=stamp(connection, self._clock))
+            new = [row for row, fate in zip(rows, fates, strict=True) if fate == "new"]
+            self.counts["orphan"] += _orphans(connection, new)
+        return fates
+
+    def _row(self, outcome: Outcome) -> outcome_store.Outcome:
+        """The outcome as it is stored: the customer behind a pseudonym, in the row and in the payload's hash."""
+        if outcome.type not in self._types:
+            raise InputError(
+                "unknown outcome type", where="type", got=outcome.type, hint=nearest(outcome.type, self._types)
+            )
+        if outcome.decision_id is None and outcome.customer_id is None:
+            raise InputError("names neither a decision nor a customer", allowed="decisionId, customerId, or both")
+        occurred_at = None if outcome.occurred_at is None else outcome.occurred_at.timestamp()
+        if occurred_at is not None and not EARLIEST_S <= occurred_at <= self._clock() + AHEAD_S:
+            raise InputError(
+                "is no time at which this can have happened",
+                where="occurredAt",
+                got=str(outcome.occurred_at),
+                allowed="from the year 2000 until now; a clock may be a day ahead",
+            )
+        customer = None if outcome.customer_id is None else pseudonym(self._key, outcome.customer_id)
+        payload = _CANONICAL.encode((outcome.type, outcome.decision_id, customer, outcome.amount, occurred_at))
+        return outcome_store.Outcome(
+            id=outcome.outcome_id,
+            type=outcome.type,
+            payload_sha256=hashlib.sha256(payload).digest(),
+            decision=outcome.decision_id,
+            customer=customer,
+            amount=outcome.amount,
+            occurred_at=occurred_at,
+        )
+
+
+def _orphans(connection: sa.Connection, rows: Sequence[outcome_store.Outcome]) -> int:
+    """How many of `rows` name a decision that is not logged; it may still come."""
+    named = [row.decision for row in rows if row.decision is not None]
+    known = decision_store.answers(connection, set(named)) if named else {}
+    return sum(decision not in known for decision in named)
+
+
+def _conflict() -> IdConflictError:
+    return IdConflictError(
+        "this id is known with another payload", where="outcomeId", hint="a new outcome needs a new id"
+    )

@@ -1,0 +1,242 @@
+"""Durable decisions: whatever is waiting is decided as one batch, written in one transaction, and answered after it.
+
+The same id with the same payload gets the stored answer, byte for byte, also when both came in the same batch or to
+two replicas at once; with another payload it is refused.
+"""
+
+import logging
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+import sqlalchemy as sa
+
+from bandit_nba.catalogue.facts import FactValue
+from bandit_nba.catalogue.rules import compile_rules
+from bandit_nba.decide.batch import Coded, Decisions, Eligibility, Facts, Requests
+from bandit_nba.decide.eligibility import eligible
+from bandit_nba.decide.engine import Engine
+from bandit_nba.decide.fallback import fallback_decisions
+from bandit_nba.decide.record import DecisionRecord, Versions, records
+from bandit_nba.decide.scoring import Scorer
+from bandit_nba.errors import IdConflictError, NbaError, StoreError
+from bandit_nba.online.answering import Answer, Deadlines, bodies
+from bandit_nba.online.asked import Asked, Reception
+from bandit_nba.online.messages import DecisionRequest
+from bandit_nba.store import customers as customer_store
+from bandit_nba.store import decisions as decision_store
+from bandit_nba.store.database import Database
+from bandit_nba.workspace import Workspace
+
+log = logging.getLogger("nba.decider")
+
+Clock = Callable[[], float]
+Profiles = Mapping[str, Mapping[str, FactValue]]
+
+_ATTEMPTS = 3  # how often ids that another replica took meanwhile are looked up before giving up
+
+
+class Models(Protocol):
+    """Where the decider takes its model from, afresh for each batch."""
+
+    def current(self) -> Scorer:
+        """The model that serves now."""
+
+
+class Decider:
+    """Decides for one workspace and keeps what it decided. One thread at a time.
+
+    clock: seconds since the epoch. new_id: names decisions that come without a name. `counts` tells what went on since
+    the start: fallback and unreadable rows, replays, conflicts.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        database: Database,
+        models: Models,
+        *,
+        clock: Clock = time.time,
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        self.reception = Reception(workspace, new_id=new_id)
+        self.counts: Counter[str] = Counter()
+        self.engine = Engine(
+            workspace.catalogue,
+            compile_rules(workspace.catalogue),
+            workspace.policy,
+            workspace.salt,
+            reward_unit=workspace.rewards.unit,
+        )
+        self._schema = workspace.catalogue.facts
+        self._database = database
+        self._models = models
+        self._clock = clock
+        self._versions = Versions(
+            catalogue=workspace.catalogue.version,
+            policy=workspace.policy.version,
+            features=workspace.policy.features.version,
+            reward=workspace.rewards.version,
+            model="none",
+            salt=workspace.salt.id,
+        )
+
+    def decide_batch(self, requests: Sequence[DecisionRequest]) -> list[Answer | NbaError]:
+        """Answers in the order of `requests`; a refused request holds its error in its place.
+
+        Raises
+        ------
+        StoreError
+            If nothing could be stored: nobody has been answered then, and all may ask again.
+        """
+        out: list[Answer | NbaError | None] = [None] * len(requests)
+        asked: dict[str, tuple[Asked, list[int]]] = {}
+        for i, request in enumerate(requests):
+            try:
+                self._join(asked, self.reception.accept(request), i)
+            except NbaError as error:
+                out[i] = error
+        answers = self._answers([first for first, _ in asked.values()])
+        for first, places in asked.values():
+            found = answers[first.id]
+            for place in places:
+                out[place] = found
+                if isinstance(found, Answer):
+                    found = replace(found, replayed=True)
+        self.counts["replayed"] += sum(isinstance(answer, Answer) and answer.replayed for answer in out)
+        return [answer for answer in out if answer is not None]
+
+    def _join(self, asked: dict[str, tuple[Asked, list[int]]], new: Asked, place: int) -> None:
+        """Put a request beside the first one of the same id in this batch."""
+        first, places = asked.setdefault(new.id, (new, []))
+        if first.payload_sha256 != new.payload_sha256:
+            raise self._conflict()
+        places.append(place)
+
+    def _conflict(self) -> IdConflictError:
+        self.counts["conflict"] += 1
+        return IdConflictError(
+            "this id was asked with another payload",
+            where="decisionId",
+            hint="a new question needs a new id; the same question is answered again as it was",
+        )
+
+    def _answers(self, asked: Sequence[Asked]) -> dict[str, Answer | NbaError]:
+        """An answer for each id: the stored one, or a new decision."""
+        if not asked:
+            return {}
+        stored, profiles = self._read(asked)
+        answers = self._stored_answers(asked, stored)
+        new = [a for a in asked if a.id not in answers]
+        made = self._decided(new, profiles, self._models.current()) if new else []
+        for _ in range(_ATTEMPTS):
+            if not made:
+                return answers
+            taken = self._write(made)
+            if not taken:
+                answers.update({record.id: Answer(record.answer, replayed=False) for record in made})
+                return answers
+            answers.update(self._stored_answers([a for a in new if a.id in taken], taken))
+            made = [record for record in made if record.id not in taken]
+        raise StoreError("ids are taken faster than they can be looked up", hint="the same request may be sent again")
+
+    def _stored_answers(
+        self, asked: Sequence[Asked], stored: Mapping[str, decision_store.Stored]
+    ) -> dict[str, Answer | NbaError]:
+        return {
+            a.id: Answer(known.answer, replayed=True) if known.payload_sha256 == a.payload_sha256 else self._conflict()
+            for a in asked
+            if (known := stored.get(a.id)) is not None
+        }
+
+    def _read(self, asked: Sequence[Asked]) -> tuple[dict[str, decision_store.Stored], Profiles | None]:
+        """Stored answers and profiles in one snapshot; None where profiles cannot be read."""
+        named = [a.id for a in asked if a.named]
+        keys = {a.customer for a in asked if a.customer}
+        if not named and not keys:
+            return {}, {}
+        with self._database.read() as connection:
+            stored = decision_store.answers(connection, named) if named else {}
+            return stored, self._profiles(connection, keys)
+
+    def _profiles(self, connection: sa.Connection, keys: set[str]) -> Profiles | None:
+        try:
+            return customer_store.profiles(connection, keys)
+        except Exception as error:  # noqa: BLE001 (whatever it is: consent that was not read is not given)
+            log.error("customers cannot be read; only safe arms are offered: %s", error)
+            return None
+
+    def _write(self, made: Sequence[DecisionRecord]) -> dict[str, decision_store.Stored]:
+        """Log all of `made` in one short transaction, or none of it; then the ids that somebody else took meanwhile."""
+        try:
+            with self._database.write() as connection:
+                decision_store.insert(connection, made)
+        except sa.exc.IntegrityError:
+            with self._database.read() as connection:
+                return decision_store.answers(connection, [record.id for record in made])
+        return {}
+
+    def _decided(self, asked: Sequence[Asked], profiles: Profiles | None, scorer: Scorer) -> list[DecisionRecord]:
+        """Records of new decisions. What fails in a batch is tried row by row: one bad row spoils no other."""
+        try:
+            requests = self._requests(asked, profiles)
+            return self._records(asked, self.engine.decide(requests, scorer), scorer.version)
+        except Exception as error:
+            if len(asked) > 1:
+                return [record for a in asked for record in self._decided([a], profiles, scorer)]
+            log.exception("model or rules failed; the safe policy answers", exc_info=error)
+            return self._fallback(asked, profiles, scorer.version)
+
+    def _fallback(self, asked: Sequence[Asked], profiles: Profiles | None, model: str) -> list[DecisionRecord]:
+        """The safe policy's decisions; where rules or profiles are at fault, without them."""
+        try:
+            requests = self._requests(asked, profiles)
+            left: Eligibility | None = eligible(self.engine.catalogue, self.engine.rules, requests)
+        except Exception:  # noqa: BLE001 (the second failure in a row: what remains is "no action")
+            requests, left = self._requests(asked, {}), None
+        made = fallback_decisions(requests, self.engine.arms, self.engine.salt, eligibility=left)
+        return self._records(asked, made, model)
+
+    def _requests(self, asked: Sequence[Asked], profiles: Profiles | None) -> Requests:
+        """Columns of the batch; `profiles` None: no profile can be read, so only anonymous rows are complete."""
+        known = profiles or {}
+        codes: dict[str, int] = {}
+        return Requests(
+            ids=[a.id for a in asked],
+            customers=[a.customer for a in asked],
+            channels=Coded(
+                codes=np.array([codes.setdefault(a.channel, len(codes)) for a in asked], dtype=np.int64),
+                values=tuple(codes),
+            ),
+            decided_at=np.full(len(asked), self._clock()),
+            facts=Facts.from_rows([{**known.get(a.customer, {}), **a.facts} for a in asked], self._schema),
+            readable=np.array([profiles is not None or not a.customer for a in asked], dtype=np.bool_),
+        )
+
+    def _records(self, asked: Sequence[Asked], decisions: Decisions, model: str) -> list[DecisionRecord]:
+        versions = replace(self._versions, model=model)
+        deadlines = self._deadlines(asked, decisions)
+        self.counts.update(decisions.kinds)
+        return records(
+            decisions,
+            versions=versions,
+            valid_until=deadlines.valid_until,
+            matures_at=deadlines.matures_at,
+            activate_by=deadlines.activate_by,
+            payload_sha256=[a.payload_sha256 for a in asked],
+            answers=bodies(decisions, deadlines, versions),
+        )
+
+    def _deadlines(self, asked: Sequence[Asked], decisions: Decisions) -> Deadlines:
+        times = [self.reception.channels[a.channel] for a in asked]
+        within = [t.activate_within_s if a.deferred else np.nan for a, t in zip(asked, times, strict=True)]
+        at = decisions.requests.decided_at
+        return Deadlines(
+            valid_until=at + np.array([t.valid_for_s for t in times]),
+            matures_at=at + np.array([t.wait_s for t in times]),
+            activate_by=at + np.array(within),
+        )

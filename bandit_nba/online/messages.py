@@ -1,0 +1,91 @@
+"""What a channel says to the loop and hears back: JSON documents with camelCase names, strict and bounded.
+
+They live here and not in the service because an answer's bytes are stored with the decision, so that a replay of the
+same id is equal byte for byte whichever way it comes in.
+"""
+
+import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+# No `$`: Python's also matches before a final newline. This reads the same to Python and to JavaScript.
+NO_CONTROL = r"^[^\u0000-\u001f\u007f-\u009f]*(?![\s\S])"
+
+Id = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=256,
+        pattern=NO_CONTROL,
+        description="1 to 256 characters, none of them a control character.",
+    ),
+]
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_CONTROL)]
+FactValue = float | bool | str | list[str] | None
+Facts = Annotated[
+    dict[str, FactValue],
+    Meta(
+        max_length=1_000,
+        description="Declared facts by name: number, boolean, string or array of strings as declared; null is unknown.",
+    ),
+]
+Amount = Annotated[float, Meta(ge=-1e9, le=1e9, description="Finite, at most 1e9 in size.")]
+Moment = Annotated[datetime.datetime, Meta(tz=True, description="ISO-8601 with a time zone.")]
+
+Activation = Literal["immediate", "deferred"]
+DecisionKind = Literal["normal", "fallback", "unreadable"]
+Fate = Literal["created", "duplicate", "conflict", "invalid"]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Base of every message: frozen, camelCase in JSON, and a field that is not declared is refused."""
+
+
+class DecisionRequest(Message, frozen=True, kw_only=True):
+    """Ask for the next best action for a customer on a channel."""
+
+    channel: Annotated[Name, Meta(description="A channel that the workspace declares.")]
+    decision_id: Annotated[Id, Meta(description="Names the decision: the same id gives the same answer.")] | None = None
+    customer_id: Annotated[Id, Meta(description="Absent: an anonymous visitor. Never stored as given.")] | None = None
+    facts: Annotated[Facts, Meta(description="What is known now; overrides the stored profile.")] = {}
+    defer_activation: Annotated[
+        bool, Meta(description="True: the decision counts only once it is activated, and expires otherwise.")
+    ] = False
+
+
+class DecisionAnswer(Message, frozen=True, kw_only=True):
+    """The decision: what to show, how likely that was, and what it was made from."""
+
+    decision_id: str
+    action: str
+    treatment: str | None
+    arm: Annotated[str, Meta(description='"action" or "action/treatment".')]
+    probability: Annotated[float, Meta(gt=0, le=1, description="The chance with which this arm was chosen.")]
+    expected_reward: Annotated[float, Meta(description="The model's estimate for this arm.")] | None
+    kind: Annotated[DecisionKind, Meta(description="fallback: the model or a rule failed. unreadable: the profile.")]
+    decided_at: datetime.datetime
+    valid_until: datetime.datetime
+    activate_by: datetime.datetime | None
+    model_version: str
+    policy_version: str
+    catalogue_version: str
+
+
+class Outcome(Message, frozen=True, kw_only=True):
+    """Something that a customer did. It names a decision, a customer, or both."""
+
+    outcome_id: Annotated[Id, Meta(description="Names the outcome: sent twice, it counts once.")]
+    type: Annotated[Name, Meta(description="A type that the reward definition declares.")]
+    decision_id: Id | None = None
+    customer_id: Id | None = None
+    amount: Amount | None = None
+    occurred_at: Moment | None = None
+
+
+class CustomerProfile(Message, frozen=True, kw_only=True):
+    """A customer's facts; they replace what was stored."""
+
+    customer_id: Id
+    facts: Facts

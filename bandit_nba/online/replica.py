@@ -1,0 +1,210 @@
+"""One serving process of a workspace: its store, its model, its queues. Everything the HTTP service calls."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, Self, TypeVar
+
+import sqlalchemy as sa
+
+from bandit_nba.decide.record import DecisionRecord
+from bandit_nba.errors import NbaError, RefusedError, StoreBusyError, UnknownIdError
+from bandit_nba.online import definitions
+from bandit_nba.online import status as state
+from bandit_nba.online.answering import Answer, moment
+from bandit_nba.online.collector import Collected, Collector
+from bandit_nba.online.decider import Decider
+from bandit_nba.online.messages import CustomerProfile, DecisionRequest, Outcome
+from bandit_nba.online.model_feed import ModelFeed, Registry
+from bandit_nba.online.profiles import ProfileBook
+from bandit_nba.store import decisions as decision_store
+from bandit_nba.store.database import Database
+from bandit_nba.store.group_commit import GroupCommit
+from bandit_nba.store.learning import stamp
+from bandit_nba.store.tables import meta
+from bandit_nba.workspace import Workspace
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Clock = Callable[[], float]
+DRAIN_S = 10.0
+STATUS_EVERY_S = 1.0
+SIDE_THREADS = 4
+PAGES_A_COMMIT = 32  # of up to 1,000 outcomes each: bounds how long one transaction holds the store
+PAGES_WAITING = 64  # of more than one outcome: bounds memory
+
+
+class Replica:
+    """Decides, collects and tells for one workspace.
+
+    Decisions and outcomes go through a queue each, whose thread takes whatever waits as one batch; all else runs in a
+    few side threads. No method blocks the event loop.
+    """
+
+    def __init__(self, workspace: Workspace, database: Database, registry: Registry, *, clock: Clock) -> None:
+        self.id = uuid.uuid4().hex[:8]
+        self.workspace = workspace
+        self.database = database
+        self.feed = ModelFeed(registry, poll_every_s=workspace.service.poll_every_s, clock=clock)
+        self.decider = Decider(workspace, database, self.feed, clock=clock)
+        self.collector = Collector(workspace, database, clock=clock)
+        self.profiles = ProfileBook(workspace, database, clock=clock)
+        self._clock = clock
+        self._started_s = clock()
+        self._status: tuple[float, state.Status] | None = None
+        queued, batch = workspace.service.max_queued, workspace.service.max_batch
+        self._decisions: GroupCommit[DecisionRequest, Answer] = GroupCommit(
+            self.decider.decide_batch, max_queued=queued, max_batch=batch, name="nba-decisions"
+        )
+        self._outcomes: GroupCommit[Sequence[Outcome], list[Collected]] = GroupCommit(
+            self._collect_pages, max_queued=queued, max_batch=min(batch, PAGES_A_COMMIT), name="nba-outcomes"
+        )
+        self._side = ThreadPoolExecutor(SIDE_THREADS, thread_name_prefix="nba-side")
+
+    @classmethod
+    def open(cls, workspace: Workspace, *, clock: Clock = time.time) -> Self:
+        """Open the workspace's store, leave the definitions there, load the newest model, and start.
+
+        Raises
+        ------
+        NbaError
+            If the store cannot be opened or the workspace does not fit together.
+        """
+        from bandit_nba.learn.registry import registry_of
+
+        database = Database.open(workspace.database_url)
+        try:
+            definitions.register(workspace, database, clock=clock)
+            replica = cls(workspace, database, registry_of(workspace, database), clock=clock)
+        except BaseException:
+            database.close()
+            raise
+        replica.feed.start()
+        return replica
+
+    def close(self, *, drain_s: float = DRAIN_S) -> bool:
+        """Answer what waits, then close; True if nothing was left."""
+        self.feed.stop()
+        drained = [queue.close(drain_s=drain_s) for queue in (self._decisions, self._outcomes)]
+        self._side.shutdown(wait=True, cancel_futures=True)
+        self.database.close()
+        return all(drained)
+
+    def now_s(self) -> float:
+        """Seconds since the epoch by the clock that decides."""
+        return self._clock()
+
+    def decide(self, request: DecisionRequest) -> "asyncio.Future[Answer]":
+        """The answer, once it is on disk. Raises `StoreBusyError` at once if the queue is full."""
+        return self._decisions.submit_async(request)
+
+    def collect(self, outcomes: Sequence[Outcome]) -> "asyncio.Future[list[Collected]]":
+        """What became of each outcome, once those kept are on disk. Raises `StoreBusyError` if the queue is full."""
+        if len(outcomes) > 1 and self._outcomes.waiting >= PAGES_WAITING:
+            raise StoreBusyError("too many pages of outcomes wait", hint="try again after a moment")
+        return self._outcomes.submit_async(outcomes)
+
+    def _collect_pages(self, pages: list[Sequence[Outcome]]) -> list[list[Collected] | Exception]:
+        """All pages in one transaction, the results page by page."""
+        collected = iter(self.collector.collect_batch([outcome for page in pages for outcome in page]))
+        return [[next(collected) for _ in page] for page in pages]
+
+    async def put_profiles(self, profiles: Sequence[CustomerProfile]) -> list[NbaError | None]:
+        """Keep profiles; errors by place."""
+        return await self._aside(self.profiles.put_batch, profiles)
+
+    async def activate(self, decision: str) -> DecisionRecord:
+        """Let a decision count from now on; the decision as it is stored then.
+
+        Raises
+        ------
+        UnknownIdError
+            If there is no such decision.
+        RefusedError
+            If its time to be activated has run out.
+        """
+        return await self._aside(self._activate, decision)
+
+    async def decision(self, decision: str) -> DecisionRecord:
+        """A decision as it is stored. Raises `UnknownIdError`."""
+        return await self._aside(self._decision, decision)
+
+    async def status(self) -> state.Status:
+        """What goes on; at most a second old."""
+        return await self._aside(self._current_status)
+
+    async def check(self) -> None:
+        """Raise `StoreError` unless decisions can be stored now."""
+        await self._aside(self._check)
+
+    async def _aside(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._side, partial(function, *args, **kwargs))
+
+    def _activate(self, decision: str) -> DecisionRecord:
+        with self.database.write() as connection:
+            found = decision_store.activate(connection, decision, now_s=stamp(connection, self._clock))
+        stored = self._decision(decision)
+        if found == "expired":
+            raise RefusedError(
+                "the time to activate this decision has run out",
+                where="activateBy",
+                got=None if stored.activate_by is None else moment(stored.activate_by).isoformat(),
+                hint="ask for a new decision",
+            )
+        return stored
+
+    def _decision(self, decision: str) -> DecisionRecord:
+        with self.database.read() as connection:
+            stored = decision_store.get(connection, decision)
+        if stored is None:
+            raise UnknownIdError("no such decision", where="decisionId", got=decision)
+        return stored
+
+    def _check(self) -> None:
+        """Commit a change that changes nothing: proof that file, lock and disk would take a decision now."""
+        with self.database.write() as connection:
+            connection.execute(sa.update(meta).values(value=meta.c.value))
+
+    def _current_status(self) -> state.Status:
+        now_s = self._clock()
+        if self._status is None or now_s - self._status[0] > STATUS_EVERY_S:
+            self._status = (now_s, self._new_status(now_s))
+        return self._status[1]
+
+    def _new_status(self, now_s: float) -> state.Status:
+        found = state.look(self.database, now_s=now_s)
+        return state.Status(
+            learning=state.is_learning(found, now_s=now_s),
+            words=state.in_words(found, now_s=now_s),
+            decisions=state.decisions_status(found.counts),
+            outcomes=found.outcomes,
+            customers=found.customers,
+            model=state.model_status(found, now_s=now_s),
+            catalogue_version=self.workspace.catalogue.version,
+            policy_version=self.workspace.policy.version,
+            feature_version=self.workspace.policy.features.version,
+            reward_version=self.workspace.rewards.version,
+            replica=self._replica_status(),
+        )
+
+    def _replica_status(self) -> state.ReplicaStatus:
+        serving = self.feed.serving
+        return state.ReplicaStatus(
+            id=self.id,
+            started_at=moment(self._started_s),
+            model_version=serving.scorer.version,
+            model_examples_learned=serving.scorer.examples_learned,
+            model_since=moment(serving.since_s),
+            model_swaps=self.feed.swaps,
+            models_refused=dict(self.feed.refused),
+            registry_failures=self.feed.failures,
+            decisions_waiting=self._decisions.waiting,
+            outcomes_waiting=self._outcomes.waiting,
+            counts={
+                **{f"decisions_{name}": n for name, n in self.decider.counts.items()},
+                **{f"outcomes_{name}": n for name, n in self.collector.counts.items()},
+            },
+        )

@@ -1,0 +1,90 @@
+"""The HTTP API as a plain ASGI application: all of it works without Ray."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import groupby
+from urllib.parse import quote
+
+from starlette.routing import Route, Router
+
+from bandit_nba.online.replica import Replica
+from serve import openapi
+from serve import problem as problems
+from serve.endpoint import (
+    Call,
+    Endpoint,
+    Operation,
+    ReceiveCallable,
+    Reply,
+    Scope,
+    SendCallable,
+    refused,
+    reply_of,
+    send_reply,
+)
+from serve.routes import customers, decisions, health, outcomes
+
+
+def create_app(replica: Replica) -> "App":
+    """The API of one replica. Whoever serves it closes the replica: by ASGI's lifespan, or by `replica.close()`."""
+    operations = [
+        *decisions.operations(replica),
+        *outcomes.operations(replica),
+        *customers.operations(replica),
+        *health.operations(replica),
+    ]
+    return App([*operations, _documentation(operations)], replica)
+
+
+class App:
+    """Routes requests by their path as it was sent, so that a percent sign in an id never makes a new segment."""
+
+    def __init__(self, operations: Sequence[Operation], replica: Replica) -> None:
+        paths = groupby(sorted(operations, key=lambda o: _rank(o.path)), key=lambda o: o.path)
+        self._router = Router([Route(path, Endpoint(list(same))) for path, same in paths], redirect_slashes=False)
+        self._router.default = _no_route
+        self._replica = replica
+
+    async def __call__(self, scope: Scope, receive: ReceiveCallable, send: SendCallable) -> None:
+        """Serve one HTTP request, or the server's start and stop."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            raw = scope.get("raw_path") or quote(scope["path"]).encode()
+            scope["path"] = raw.partition(b"?")[0].decode("latin-1")
+            await self._router(scope, receive, send)
+
+    async def _lifespan(self, receive: ReceiveCallable, send: SendCallable) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await asyncio.to_thread(self._replica.close)
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+
+async def _no_route(scope: Scope, _receive: ReceiveCallable, send: SendCallable) -> None:
+    error = refused(problems.NO_ROUTE, f"no route {scope['path'][:200]}", hint="GET /openapi.json lists all addresses")
+    await send_reply(send, reply_of(error), with_body=scope.get("method") != "HEAD")
+
+
+def _documentation(operations: Sequence[Operation]) -> Operation:
+    text = openapi.document(operations)
+
+    async def describe(_: Call) -> Reply:
+        return Reply(200, text)
+
+    return Operation(
+        method="GET",
+        path="/openapi.json",
+        name="getOpenapi",
+        summary="This document.",
+        handler=describe,
+        replies={200: dict},
+    )
+
+
+def _rank(path: str) -> tuple[bool, bool, str]:
+    """The addresses asked most come first; the router tries them in order."""
+    return "{" in path, not path.startswith("/v1/decisions"), path

@@ -1,0 +1,202 @@
+"""One address of the API as an ASGI application: reads a bounded body, calls a handler, answers or explains."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from serve import problem as problems
+from serve.problem import Kind, Problem
+
+log = logging.getLogger("nba.serve")
+
+Scope = MutableMapping[str, Any]
+ReceiveCallable = Callable[[], Awaitable[MutableMapping[str, Any]]]
+SendCallable = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+MIB = 2**20
+BODY_WITHIN_S = 10.0
+
+_HEADERS = {media: (b"content-type", media.encode()) for media in (JSON, problems.MEDIA_TYPE)}
+_NO_SNIFF = (b"x-content-type-options", b"nosniff")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request as handlers see it: parameters of the path (decoded) and the whole body."""
+
+    params: Mapping[str, str]
+    body: bytes
+    media_type: str = JSON
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A response: its body's bytes are sent as they are."""
+
+    status: int
+    body: bytes
+    media_type: str = JSON
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A method on a path: its handler, and all that the OpenAPI document says of it.
+
+    takes: type of the body, None for no body. media_types: what the body may be. replies: by status, the type of the
+    body. limit_bytes: longer bodies are refused with 413. refuses: what can go wrong beyond what all share.
+    """
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    handler: Handler
+    replies: Mapping[int, Any]
+    takes: Any = None
+    media_types: tuple[str, ...] = (JSON,)
+    limit_bytes: int = MIB
+    refuses: tuple[Kind, ...] = ()
+    example: Any = None
+
+
+class Refused(Exception):  # noqa: N818 (not an error of ours but an answer on its way out)
+    """Carries a problem from where it is found to where it is sent."""
+
+    def __init__(self, kind: Kind, problem: Problem, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        super().__init__(problem.detail)
+        self.kind = kind
+        self.problem = problem
+        self.headers = headers
+
+
+class ClientGone(Exception):  # noqa: N818 (nobody is left to be told of it)
+    """The client closed the connection before its body was complete."""
+
+
+class Endpoint:
+    """All operations of one path."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self.operations = {o.method: o for o in operations}
+        self.allow = ", ".join(sorted({*self.operations, *(["HEAD"] if "GET" in self.operations else [])}))
+
+    async def __call__(self, scope: Scope, receive: ReceiveCallable, send: SendCallable) -> None:
+        """Serve one request; never raises but for the server's own trouble with the connection."""
+        method = scope["method"]
+        operation = self.operations.get("GET" if method == "HEAD" else method)
+        try:
+            if operation is None:
+                raise refused(problems.METHOD, f"{method} is not offered here", allow=self.allow)
+            reply = await operation.handler(await _call(operation, scope, receive))
+        except ClientGone:
+            return
+        except Exception as error:  # noqa: BLE001 (the boundary: whatever happens inside, the caller hears of it)
+            reply = reply_of(error)
+        await send_reply(send, reply, with_body=method != "HEAD")
+
+
+def refused(kind: Kind, detail: str, *, hint: str = "", allow: str = "") -> Refused:
+    """A refusal to raise; `allow` becomes the header of that name."""
+    headers = ((b"allow", allow.encode()),) if allow else ()
+    return Refused(kind, problems.problem(kind, detail, hint=hint, allowed=allow), headers)
+
+
+def reply_of(error: Exception) -> Reply:
+    """The answer that explains `error`."""
+    if isinstance(error, Refused):
+        return problem_reply(error.kind, error.problem, error.headers)
+    kind = problems.kind_of(error)
+    if kind is problems.INTERNAL:
+        log.error("a handler failed", exc_info=error)
+    elif kind is problems.NO_STORE:
+        log.error("the store failed: %s", error)
+    return problem_reply(kind, problems.problem_of(error))
+
+
+def problem_reply(kind: Kind, problem: Problem, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
+    """A problem as a response, with Retry-After where trying again makes sense."""
+    if kind.retry_after_s:
+        headers = (*headers, (b"retry-after", str(kind.retry_after_s).encode()))
+    return Reply(kind.status, msgspec.json.encode(problem), problems.MEDIA_TYPE, headers)
+
+
+async def send_reply(send: SendCallable, reply: Reply, *, with_body: bool = True) -> None:
+    """Send `reply` in two messages."""
+    length = (b"content-length", str(len(reply.body)).encode())
+    headers = [_HEADERS[reply.media_type], length, _NO_SNIFF, *reply.headers]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body if with_body else b""})
+
+
+async def _call(operation: Operation, scope: Scope, receive: ReceiveCallable) -> Call:
+    params = {name: _decoded(value) for name, value in scope.get("path_params", {}).items()}
+    if operation.takes is None:
+        return Call(params, b"")
+    media_type, length = b"", 0
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            media_type = value
+        elif name == b"content-length":
+            length = int(value) if value.isdigit() else 0
+    kind = _media_type(media_type, operation)
+    if length > operation.limit_bytes:
+        raise _too_large(operation)
+    return Call(params, await _body(receive, operation), kind)
+
+
+def _media_type(header: bytes, operation: Operation) -> str:
+    """The body's media type without its parameters, if the operation takes it."""
+    for known in operation.media_types:
+        if header == known.encode():
+            return known
+    essence, _, parameters = header.decode("latin-1").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    if essence.strip().lower() in operation.media_types and charset in ("", "charset=utf-8", "charset=utf8"):
+        return essence.strip().lower()
+    allowed = " or ".join(operation.media_types)
+    raise refused(problems.CONTENT_TYPE, f"this address takes {allowed}", hint=f"send `Content-Type: {allowed}`")
+
+
+async def _body(receive: ReceiveCallable, operation: Operation) -> bytes:
+    """The whole body; nearly always it is there at once, in one message."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise ClientGone
+                part = message.get("body", b"")
+                size += len(part)
+                if size > operation.limit_bytes:
+                    raise _too_large(operation)
+                parts.append(part)
+                if not message.get("more_body", False):
+                    return parts[0] if len(parts) == 1 else b"".join(parts)
+    except TimeoutError:
+        raise refused(problems.TOO_SLOW, f"the body must arrive within {BODY_WITHIN_S:g} s") from None
+
+
+def _too_large(operation: Operation) -> Refused:
+    limit = f"{operation.limit_bytes // MIB} MiB"
+    return refused(problems.TOO_LARGE, f"a body here has at most {limit}", hint="send fewer items in one request")
+
+
+def _decoded(segment: str) -> str:
+    """A path segment without its percent signs; what is not UTF-8 there names nothing."""
+    try:
+        return unquote(segment, errors="strict")
+    except UnicodeDecodeError:
+        raise refused(problems.UNKNOWN_ID, "the address is not valid UTF-8") from None

@@ -1,0 +1,92 @@
+"""The OpenAPI document, made from the operations and their types: it cannot say anything else than the code does."""
+
+from collections.abc import Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import msgspec
+
+from serve import problem as problems
+from serve.endpoint import Operation
+from serve.problem import Kind, Problem
+
+_REF = "#/components/schemas/{name}"
+_PARAMETER = {"name": "decisionId", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 256}}
+
+
+def document(operations: Sequence[Operation]) -> bytes:
+    """JSON of OpenAPI 3.1."""
+    types = [kind for o in operations for kind in (*o.replies.values(), o.takes) if kind is not None]
+    schemas, components = msgspec.json.schema_components([*types, Problem], ref_template=_REF)
+    schema_of = dict(zip(map(repr, types), schemas, strict=False))
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schema_of)
+    return msgspec.json.encode(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "Next best action", "version": _version(), "description": _DESCRIPTION},
+            "paths": paths,
+            "components": {"schemas": components},
+        }
+    )
+
+
+def _operation(operation: Operation, schema_of: dict[str, Any]) -> dict[str, Any]:
+    said: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary}
+    if "{decisionId}" in operation.path:
+        said["parameters"] = [_PARAMETER]
+    if operation.takes is not None:
+        content: dict[str, Any] = {"schema": schema_of[repr(operation.takes)]}
+        if operation.example is not None:
+            content["example"] = operation.example
+        said["requestBody"] = {"required": True, "content": dict.fromkeys(operation.media_types, content)}
+    said["responses"] = {
+        str(status): {
+            "description": _SUCCESS.get(status, "OK"),
+            "content": {"application/json": {"schema": schema_of[repr(kind)]}},
+        }
+        for status, kind in operation.replies.items()
+    } | _refusals(operation)
+    return said
+
+
+def _refusals(operation: Operation) -> dict[str, Any]:
+    """Problems by status; several kinds of one status stand together."""
+    kinds: list[Kind] = [*operation.refuses, problems.INTERNAL]
+    if operation.takes is not None:
+        kinds += [problems.MALFORMED, problems.TOO_SLOW, problems.TOO_LARGE, problems.CONTENT_TYPE, problems.INVALID]
+    if "{" in operation.path:
+        kinds.append(problems.UNKNOWN_ID)
+    return {str(status): _refusal(status, kinds) for status in sorted({kind.status for kind in kinds})}
+
+
+def _refusal(status: int, kinds: Iterable[Kind]) -> dict[str, Any]:
+    alike = list(dict.fromkeys(kind for kind in kinds if kind.status == status))
+    said: dict[str, Any] = {
+        "description": "; ".join(f"{kind.title} ({kind.name})" for kind in alike),
+        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}},
+    }
+    if any(kind.retry_after_s for kind in alike):
+        seconds = {"type": "integer", "description": "Seconds after which to try again."}
+        said["headers"] = {"Retry-After": {"schema": seconds}}
+    return said
+
+
+def _version() -> str:
+    try:
+        return version("bandit-nba")
+    except PackageNotFoundError:
+        return "0"
+
+
+_SUCCESS = {
+    200: "Done; for a known id the stored answer, byte for byte",
+    201: "New, and on disk",
+    207: "Some items were refused; each says why",
+}
+_DESCRIPTION = (
+    "Decisions are logged durably with the probability with which they were chosen, before the answer leaves. "
+    "Sending the same id with the same payload again is safe and gives the same bytes. "
+    "Errors are application/problem+json."
+)

@@ -1,0 +1,99 @@
+"""Decisions: ask for one, activate it, look at it."""
+
+import msgspec
+
+from bandit_nba.decide.record import DecisionRecord, logged
+from bandit_nba.online.answering import moment
+from bandit_nba.online.messages import DecisionAnswer, DecisionRequest
+from bandit_nba.online.replica import Replica
+from serve import problem as problems
+from serve.endpoint import Call, Operation, Reply
+from serve.wire import Choice, LoggedDecision, Removed, State
+
+_REQUEST = msgspec.json.Decoder(DecisionRequest)
+
+
+def operations(replica: Replica) -> list[Operation]:
+    """The operations on decisions."""
+
+    async def decide(call: Call) -> Reply:
+        answer = await replica.decide(_REQUEST.decode(call.body))
+        return Reply(200 if answer.replayed else 201, answer.body)
+
+    async def activate(call: Call) -> Reply:
+        stored = await replica.activate(call.params["decisionId"])
+        return Reply(200, msgspec.json.encode(_logged(stored, now_s=replica.now_s())))
+
+    async def look(call: Call) -> Reply:
+        stored = await replica.decision(call.params["decisionId"])
+        return Reply(200, msgspec.json.encode(_logged(stored, now_s=replica.now_s())))
+
+    one = "/v1/decisions/{decisionId}"
+    return [
+        Operation(
+            method="POST",
+            path="/v1/decisions",
+            name="decide",
+            summary="Decide the next best action for a customer. The same id again gives the same answer.",
+            handler=decide,
+            takes=DecisionRequest,
+            replies={201: DecisionAnswer, 200: DecisionAnswer},
+            refuses=(problems.CONFLICT, *problems.OF_STORE),
+            example={"decisionId": "web-7c1f", "customerId": "4711", "channel": "web", "facts": {}},
+        ),
+        Operation(
+            method="POST",
+            path=f"{one}/activate",
+            name="activateDecision",
+            summary="Let a deferred decision count: it was shown. Again changes nothing.",
+            handler=activate,
+            replies={200: LoggedDecision},
+            refuses=(problems.UNKNOWN_ID, problems.REFUSED, *problems.OF_STORE),
+        ),
+        Operation(
+            method="GET",
+            path=one,
+            name="getDecision",
+            summary="A decision as the log keeps it, with everything that could have been chosen and its chance.",
+            handler=look,
+            replies={200: LoggedDecision},
+            refuses=(problems.UNKNOWN_ID, *problems.OF_STORE),
+        ),
+    ]
+
+
+def _logged(record: DecisionRecord, *, now_s: float) -> LoggedDecision:
+    stored = logged(record)
+    action, _, treatment = stored.arm.partition("/")
+    return LoggedDecision(
+        decision_id=stored.id,
+        channel=stored.channel,
+        kind=stored.kind,
+        state=_state(record, now_s),
+        action=action,
+        treatment=treatment or None,
+        arm=stored.arm,
+        probability=stored.propensity,
+        choices=[
+            Choice(arm=arm, probability=p, expected_reward=q)
+            for arm, p, q in zip(stored.arms, stored.probabilities, stored.expected_rewards, strict=True)
+        ],
+        removed=[Removed(arm=arm, stage=stage, reason=reason) for arm, (stage, reason) in stored.removed.items()],
+        decided_at=moment(record.decided_at),
+        valid_until=moment(record.valid_until),
+        matures_at=moment(record.matures_at),
+        activate_by=None if record.activate_by is None else moment(record.activate_by),
+        activated_at=None if record.activated_at is None else moment(record.activated_at),
+        model_version=stored.versions.model,
+        policy_version=stored.versions.policy,
+        catalogue_version=stored.versions.catalogue,
+        feature_version=stored.versions.features,
+        reward_version=stored.versions.reward,
+        salt_id=stored.versions.salt,
+    )
+
+
+def _state(record: DecisionRecord, now_s: float) -> State:
+    if record.activate_by is None or record.activated_at is not None:
+        return "active"
+    return "waiting" if now_s <= record.activate_by else "expired"

@@ -1,0 +1,55 @@
+"""Is it alive, is it ready, is it learning?"""
+
+import msgspec
+
+from bandit_nba.online.replica import Replica
+from bandit_nba.online.status import Status
+from serve import problem as problems
+from serve.endpoint import Call, Operation, Reply
+from serve.wire import Health
+
+_ALIVE = msgspec.json.encode(Health(status="alive"))
+_READY = msgspec.json.encode(Health(status="ready"))
+
+
+def operations(replica: Replica) -> list[Operation]:
+    """The operations that tell how the service is."""
+
+    async def alive(_: Call) -> Reply:
+        return Reply(200, _ALIVE)
+
+    async def ready(_: Call) -> Reply:
+        await replica.check()
+        return Reply(200, _READY)
+
+    async def status(_: Call) -> Reply:
+        return Reply(200, msgspec.json.encode(await replica.status()))
+
+    return [
+        Operation(
+            method="GET",
+            path="/v1/status",
+            name="getStatus",
+            summary="Whether it is learning, in words, and the numbers behind it.",
+            handler=status,
+            replies={200: Status},
+            refuses=problems.OF_STORE,
+        ),
+        Operation(
+            method="GET",
+            path="/healthz",
+            name="getLiveness",
+            summary="200 while the process answers.",
+            handler=alive,
+            replies={200: Health},
+        ),
+        Operation(
+            method="GET",
+            path="/readyz",
+            name="getReadiness",
+            summary="200 if a decision could be stored now.",
+            handler=ready,
+            replies={200: Health},
+            refuses=problems.OF_STORE,
+        ),
+    ]

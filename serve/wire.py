@@ -1,0 +1,89 @@
+"""What goes over the wire beside the loop's own messages: pages of results, decisions as they are logged, health."""
+
+import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from bandit_nba.online.messages import DecisionKind, Fate, Message
+from serve.problem import Problem
+
+MAX_PAGE = 1_000
+
+State = Literal["active", "waiting", "expired"]
+
+
+class OutcomeResult(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one outcome; `problem` says why it was not kept."""
+
+    outcome_id: str
+    fate: Fate
+    problem: Problem | None = None
+
+
+class OutcomePage(Message, frozen=True, kw_only=True):
+    """What became of each outcome of a page, in its order."""
+
+    results: list[OutcomeResult]
+
+
+class CustomerResult(Message, frozen=True, kw_only=True):
+    """A profile that was not kept: its place in the page, from 0, and why."""
+
+    index: Annotated[int, Meta(ge=0)]
+    problem: Problem
+
+
+class CustomerPage(Message, frozen=True, kw_only=True):
+    """How many profiles of a page were kept, and the others."""
+
+    kept: int
+    refused: list[CustomerResult]
+
+
+class Choice(Message, frozen=True, kw_only=True):
+    """One arm that could have been chosen, with its chance and the model's estimate."""
+
+    arm: str
+    probability: float
+    expected_reward: float
+
+
+class Removed(Message, frozen=True, kw_only=True):
+    """One arm that could not be chosen, and why."""
+
+    arm: str
+    stage: str
+    reason: str
+
+
+class LoggedDecision(Message, frozen=True, kw_only=True):
+    """A decision as the log keeps it. `state`: a deferred one is waiting until it is activated or has expired."""
+
+    decision_id: str
+    channel: str
+    kind: DecisionKind
+    state: State
+    action: str
+    treatment: str | None
+    arm: str
+    probability: float | None
+    choices: list[Choice]
+    removed: list[Removed]
+    decided_at: datetime.datetime
+    valid_until: datetime.datetime
+    matures_at: datetime.datetime
+    activate_by: datetime.datetime | None
+    activated_at: datetime.datetime | None
+    model_version: str
+    policy_version: str
+    catalogue_version: str
+    feature_version: str
+    reward_version: str
+    salt_id: str
+
+
+class Health(Message, frozen=True, kw_only=True):
+    """Alive, or ready to decide."""
+
+    status: Literal["alive", "ready"]
