@@ -3,6 +3,7 @@
 A judged policy gives a probability for every cell of the log (see `LoggedDecisions`); each row sums to one.
 """
 
+import math
 from typing import Protocol
 
 import numpy as np
@@ -20,7 +21,7 @@ from bandit_nba.evaluate.log import LoggedDecisions
 
 
 class JudgedPolicy(Protocol):
-    """What can be judged on a log. `learned_until` is the time of the last decision it learned from (0: none)."""
+    """What can be judged on a log. `learned_until` is the time of the last decision it learned from (-inf: none)."""
 
     @property
     def name(self) -> str:
@@ -54,7 +55,7 @@ class LoggingPolicy:
     """The policy that made the log: its own probabilities, so that every weight is exactly 1."""
 
     name = "logging"
-    learned_until = 0.0
+    learned_until = -math.inf
 
     def replay(self, log: LoggedDecisions) -> Floats:
         """The logged probabilities."""
@@ -65,7 +66,7 @@ class Uniform:
     """Every eligible arm alike."""
 
     name = "uniform"
-    learned_until = 0.0
+    learned_until = -math.inf
 
     def replay(self, log: LoggedDecisions) -> Floats:
         """1 / (number of eligible arms)."""
@@ -78,7 +79,7 @@ class Fixed:
     `chosen_until` is the last decision that was looked at to choose the arm.
     """
 
-    def __init__(self, arm: str, *, chosen_until: float = 0.0, name: str = "") -> None:
+    def __init__(self, arm: str, *, chosen_until: float = -math.inf, name: str = "") -> None:
         self.arm = arm
         self.name = name or f"always {arm}"
         self.learned_until = chosen_until
