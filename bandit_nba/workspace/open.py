@@ -84,17 +84,11 @@ def inspect_workspace(path: Path | str) -> Inspection:
     if not directory.is_dir() or "?" in str(directory):
         return Inspection((_no_directory(directory),))
     found: list[NbaError] = []
-    service = _read(directory / "service.toml", Service, found)
-    catalogue = _read(directory / "catalogue.toml", Catalogue, found)
+    service = _service(directory, found)
+    catalogue = _catalogue(directory, service, found)
     rewards = _read(directory / "rewards.toml", RewardDefinition, found)
     policy = _read(directory / "policy.toml", Policy, found)
     secrets = _secrets(directory, found)
-    if service:
-        found.extend(service_problems(service, where="service.toml"))
-    if catalogue and service:
-        found.extend(catalogue_problems(catalogue, channels=service.channels, where="catalogue.toml"))
-    if catalogue:
-        found.extend(rule_problems(catalogue, where="catalogue.toml"))
     if rewards and service and not found:
         found.extend(reward_problems(rewards, service, where="rewards.toml"))
     if policy and catalogue and rewards:
@@ -111,6 +105,32 @@ def inspect_workspace(path: Path | str) -> Inspection:
         secrets=secrets,
     )
     return Inspection((), tuple(notes(policy, catalogue)), workspace)
+
+
+def inspect_catalogue(path: Path | str) -> tuple[Catalogue | None, tuple[NbaError, ...]]:
+    """The catalogue of a workspace and every mistake in it, held against the service's channels."""
+    directory = Path(path).expanduser().resolve()
+    if not directory.is_dir():
+        raise _no_directory(directory)
+    found: list[NbaError] = []
+    catalogue = _catalogue(directory, _service(directory, found), found)
+    return catalogue, tuple(found)
+
+
+def _service(directory: Path, found: list[NbaError]) -> Service | None:
+    service = _read(directory / "service.toml", Service, found)
+    if service:
+        found.extend(service_problems(service, where="service.toml"))
+    return service
+
+
+def _catalogue(directory: Path, service: Service | None, found: list[NbaError]) -> Catalogue | None:
+    catalogue = _read(directory / "catalogue.toml", Catalogue, found)
+    if catalogue and service:
+        found.extend(catalogue_problems(catalogue, channels=service.channels, where="catalogue.toml"))
+    if catalogue:
+        found.extend(rule_problems(catalogue, where="catalogue.toml"))
+    return catalogue
 
 
 def _read(path: Path, kind: type[T], found: list[NbaError]) -> T | None:

@@ -1,0 +1,82 @@
+"""The command line: `nba COMMAND DIR ...`.
+
+One file per command, imported only when it is the one asked for, so that `nba --help` answers at once. A command is
+listed below by name and summary; its file has a function of the same name, or, where it has commands of its own, a
+`typer.Typer` named `app`.
+
+Exit codes: 0 done; 1 a check failed; 2 wrong input or usage.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+COMMANDS = {
+    "init": "Write a new workspace: four commented files to make your own.",
+    "check": "Check a whole workspace and say what is in it.",
+    "catalogue": "Check or list the actions of a workspace.",
+    "evaluate": "What policies would have earned, from the log alone.",
+    "audit": "Make every logged decision again, and say whether the log tells the truth.",
+    "demo": "Watch the system learn on 7,043 real customers, then read whether it did.",
+}
+
+
+def main() -> None:
+    """The entry point of `nba`."""
+    application(sys.argv[1:])(prog_name="nba")
+
+
+def application(arguments: Sequence[str]) -> typer.Typer:
+    """The application, with the one command that `arguments` name loaded and the others known by their summary."""
+    app = typer.Typer(name="nba", no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+    app.callback(help=_HELP)(_options)
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), "")
+    for name, summary in COMMANDS.items():
+        if name == wanted:
+            _add(app, name, summary)
+        else:
+            app.command(name, help=summary)(_unloaded)
+    return app
+
+
+_HELP = """Next best action as a contextual bandit: decide, log true propensities, learn, and prove it from the log.
+
+Start with:
+
+  nba init shop          # a workspace: catalogue, rewards, policy, service
+
+  nba check shop         # is everything sound?
+
+Each command explains itself: nba COMMAND --help
+"""
+
+
+def _add(app: typer.Typer, name: str, summary: str) -> None:
+    module = importlib.import_module(f"bandit_nba.cli.{name.replace('-', '_')}")
+    group = getattr(module, "app", None)
+    if isinstance(group, typer.Typer):
+        app.add_typer(group, name=name, help=summary, no_args_is_help=True)
+    else:
+        command: Callable[..., None] = getattr(module, name.replace("-", "_"))
+        app.command(name)(command)
+
+
+def _unloaded() -> None:
+    """Stands for a command that was not asked for."""
+
+
+def _options(
+    *, version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version.")] = False
+) -> None:
+    if version:
+        from importlib.metadata import PackageNotFoundError
+        from importlib.metadata import version as version_of
+
+        try:
+            print(version_of("bandit-nba"))
+        except PackageNotFoundError:
+            print("unknown: run from a source tree that is not installed")
+        raise typer.Exit

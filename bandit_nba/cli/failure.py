@@ -1,0 +1,57 @@
+"""How a command fails: one clear block on stderr, a JSON problem on stdout where JSON was asked for, exit code 2."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec
+
+import msgspec
+import typer
+
+from bandit_nba.errors import NbaError
+
+P = ParamSpec("P")
+
+WRONG_INPUT = 2
+
+
+def reported(command: Callable[P, None]) -> Callable[P, None]:
+    """A command whose `NbaError`s are told to people, and with `as_json=True` to machines; bugs keep their trace."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except NbaError as error:
+            print(block(error), file=sys.stderr)
+            if kwargs.get("as_json") is True:
+                print(msgspec.json.format(msgspec.json.encode({"problem": as_dict(error)}), indent=2).decode())
+            raise typer.Exit(WRONG_INPUT) from None
+
+    return run
+
+
+def block(error: NbaError) -> str:
+    """An error in a few lines: what went wrong, where, the value got, what is allowed, and a hint."""
+    parts = (("where", error.where), ("got", shown(error.got)), ("allowed", error.allowed), ("hint", error.hint))
+    return "\n".join([f"error: {error.what}", *(f"  {name:<8} {text}" for name, text in parts if text)])
+
+
+def as_dict(error: NbaError) -> dict[str, object]:
+    """An error for machines; what is unknown is left out."""
+    parts = {
+        "kind": type(error).__name__,
+        "what": error.what,
+        "where": error.where,
+        "got": shown(error.got),
+        "allowed": error.allowed,
+        "hint": error.hint,
+    }
+    return {name: text for name, text in parts.items() if text}
+
+
+def shown(got: object) -> str:
+    """A value as it may be printed: on one line, without control characters, at most 200 characters."""
+    text = "" if got is None else repr(got)
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= 200 else text[:197] + "..."
