@@ -68,15 +68,21 @@ def _unloaded() -> None:
     """Stands for a command that was not asked for."""
 
 
-def _options(
-    *, version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version.")] = False
-) -> None:
-    if version:
-        from importlib.metadata import PackageNotFoundError
-        from importlib.metadata import version as version_of
+def _print_version(wanted: bool) -> None:  # the shape that typer asks of a callback
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
 
         try:
-            print(version_of("bandit-nba"))
+            print(version("bandit-nba"))
         except PackageNotFoundError:
             print("unknown: run from a source tree that is not installed")
         raise typer.Exit
+
+
+def _options(
+    *,
+    version: Annotated[  # noqa: ARG001  read by its callback
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of `nba` itself."""
