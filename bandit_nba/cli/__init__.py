@@ -81,7 +81,7 @@ def _print_version(wanted: bool) -> None:  # the shape that typer asks of a call
 
 def _options(
     *,
-    version: Annotated[  # noqa: ARG001  read by its callback
+    version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
