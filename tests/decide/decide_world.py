@@ -55,7 +55,7 @@ POLICY = Policy(
         numbers={"age": Number(scale=10.0, bins=(30.0, 60.0)), "bill": Number(scale=50.0)},
     ),
     exploration=Exploration(kind="squarecb", floor=0.05),
-    arbitration=Arbitration(priority_range=0.5, levers={"retain": 1.5}),
+    arbitration=Arbitration(priority_range=5.0, levers={"retain": 1.5}),
 )
 
 

@@ -126,7 +126,7 @@ def test_the_arrays_hang_together() -> None:
     gain = got.expected_reward - got.expected_reward[:, :1]
     lever = np.array([1.5 if arm.action.group == "retain" else 1.0 for arm in got.arms])
     np.testing.assert_allclose(got.priority, np.where(gain < 0, gain / lever, gain * lever), rtol=1e-15)
-    p = probabilities(got.priority, got.eligibility.mask, engine.policy.exploration, n=400, priority_range=0.5)
+    p = probabilities(got.priority, got.eligibility.mask, engine.policy.exploration, n=400, priority_range=5.0)
     np.testing.assert_array_equal(got.probability, p)
     np.testing.assert_array_equal(got.chosen, draw(p, uniforms(world.SALT, requests.ids, purpose=ARM)))
 

@@ -1,0 +1,341 @@
+"""The audit finds nothing in a true log, names what was tampered with, and notices choices that were not drawn."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+import pytest
+
+from bandit_nba.decide.audit import ALARM, AuditResult, audit
+from bandit_nba.decide.batch import Decisions
+from bandit_nba.decide.eligibility import eligible
+from bandit_nba.decide.engine import Engine
+from bandit_nba.decide.fallback import fallback_decisions
+from bandit_nba.decide.policy import Policy
+from bandit_nba.decide.record import DecisionRecord, Versions, records
+from bandit_nba.decide.salt import Salt
+from bandit_nba.decide.sample import draw
+from bandit_nba.decide.scoring import Scorer
+from bandit_nba.errors import UnknownIdError
+from tests.decide import decide_world as world
+
+REWARD = b'{"unit":"response","outcomes":{"accept":{"reward":1.0}}}'
+
+
+class Memory:
+    """A source of definitions and models in memory."""
+
+    def __init__(self, *policies: Policy) -> None:
+        self.definitions = {
+            ("catalogue", world.CATALOGUE.version): msgspec.json.encode(world.CATALOGUE, order="sorted")
+        }
+        for policy in policies or (world.POLICY,):
+            self.definitions["policy", policy.version] = msgspec.json.encode(policy, order="sorted")
+        self.definitions["reward", "r1"] = REWARD
+        self.models: dict[str, Scorer] = {"exact": world.ExactModel()}
+        self.salts = {"s1": world.SALT}
+
+    def definition(self, kind: Literal["catalogue", "policy", "reward"], version: str) -> bytes | None:
+        return self.definitions.get((kind, version))
+
+    def scorer(self, version: str) -> Scorer:
+        if version not in self.models:
+            raise UnknownIdError("no such model", got=version)
+        return self.models[version]
+
+    def salt(self, salt_id: str) -> Salt | None:
+        return self.salts.get(salt_id)
+
+
+def _log(decisions: Decisions, versions: Versions) -> list[DecisionRecord]:
+    at = decisions.requests.decided_at
+    return records(
+        decisions,
+        versions=versions,
+        valid_until=at + 60,
+        matures_at=at + 600,
+        activate_by=np.full(len(at), np.nan),
+        payload_sha256=[b"0" * 32] * len(at),
+        answers=[b"{}"] * len(at),
+    )
+
+
+def _decided(rows: int, *, seed: int = 0, engine: Engine | None = None, readable: float = 1.0) -> list[DecisionRecord]:
+    engine, model = engine or world.engine(), world.ExactModel()
+    return _log(
+        engine.decide(world.requests(rows, seed=seed, readable=readable), model), engine.versions(model, reward="r1")
+    )
+
+
+def _audited(log: Sequence[DecisionRecord], source: Memory | None = None) -> AuditResult:
+    return audit(log, source or Memory(), rng=np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def log() -> list[DecisionRecord]:
+    return _decided(300, readable=0.9)
+
+
+def _changed(log: list[DecisionRecord], at: int, **columns: object) -> list[DecisionRecord]:
+    return [*log[:at], msgspec.structs.replace(log[at], **columns), *log[at + 1 :]]
+
+
+def _lists(record: DecisionRecord) -> tuple[list[str], list[float], list[float]]:
+    return tuple(msgspec.json.decode(c) for c in (record.arms, record.probabilities, record.expected_rewards))  # type: ignore[return-value]
+
+
+def _row_with(log: Sequence[DecisionRecord], *, arms: int) -> int:
+    """The first normal row with at least so many eligible arms."""
+    return next(i for i, r in enumerate(log) if len(_lists(r)[0]) >= arms and r.kind == "normal")
+
+
+class TestTrueLogs:
+    def test_every_kind_of_row_comes_out_again_bit_for_bit(self, log: list[DecisionRecord]) -> None:
+        engine, model = world.engine(), world.ExactModel()
+        asked = world.requests(100, seed=1)
+        after_rules = eligible(engine.catalogue, engine.rules, asked)
+        rest = world.requests(40, seed=2)
+        versions = engine.versions(model, reward="r1")
+        fallbacks = [
+            *_log(fallback_decisions(asked, engine.arms, engine.salt, eligibility=after_rules), versions),
+            *_log(fallback_decisions(rest, engine.arms, engine.salt, eligibility=None), versions),
+        ]
+
+        found = _audited([*log, *fallbacks])
+
+        assert found.first == ()
+        assert found.ok
+        assert found.max_difference == 0.0
+        assert found.rows == 440
+        assert found.kinds["fallback"] == 140
+        assert found.kinds["unreadable"] > 10
+        assert sum(found.pit) == 440
+
+    def test_versions_may_mix_in_any_order(self) -> None:
+        """Two policies, two models and no model, shuffled."""
+        greedy = world.engine(kind="epsilon_greedy").policy
+        source = Memory(world.POLICY, greedy)
+        source.models["later"] = world.ExactModel(examples_learned=9_000, seed=5)
+        source.models["later"].version = "later"  # type: ignore[misc]  # a test double's
+        rows = []
+        for i, (policy, model) in enumerate(
+            ((world.POLICY, "exact"), (greedy, "exact"), (world.POLICY, "later"), (greedy, "later"))
+        ):
+            engine, scorer = world.engine(policy), source.models[model]
+            requests = world.requests(60, seed=10 + i)
+            rows += _log(engine.decide(requests, scorer), engine.versions(scorer, reward="r1"))
+
+        found = _audited([rows[i] for i in np.random.default_rng(1).permutation(len(rows))], source)
+
+        assert found.first == ()
+        assert (found.rows, found.max_difference) == (240, 0.0)
+
+    def test_erased_facts_leave_the_choice_to_be_checked(self, log: list[DecisionRecord]) -> None:
+        erased = [msgspec.structs.replace(record, facts=None) for record in log]
+
+        found = _audited(erased)
+
+        assert found.ok
+        assert found.erased == 300
+
+    def test_an_empty_log_is_true(self) -> None:
+        found = _audited([])
+
+        assert (found.ok, found.rows, found.pit_p_value) == (True, 0, None)
+
+    def test_many_chunks_count_as_one(self, log: list[DecisionRecord], monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = _audited(log)
+        monkeypatch.setattr("bandit_nba.decide.audit.ROWS_PER_CHUNK", 37)
+        told: list[int] = []
+
+        found = audit(log, Memory(), rng=np.random.default_rng(0), progress=told.append)
+
+        assert found == whole
+        assert told == [37] * 8 + [4]
+
+
+class TestTamperedLogs:
+    def test_another_arm(self, log: list[DecisionRecord]) -> None:
+        at = _row_with(log, arms=5)
+        arms, p, _ = _lists(log[at])
+        other = next(k for k in range(len(arms)) if arms[k] != log[at].arm)
+
+        found = _audited(_changed(log, at, arm=arms[other], propensity=p[other]))
+
+        assert found.differ == {"chosen arm": 1}
+        assert not found.ok
+        assert found.first[0].id == log[at].id
+        assert found.first[0].what == (f"chosen arm: logged {arms[other]}, the draw gives {log[at].arm}",)
+
+    def test_another_distribution(self, log: list[DecisionRecord]) -> None:
+        """A shift of 1e-6 from one arm to another; one of 1e-11 is rounding."""
+        at = _row_with(log, arms=5)
+        arms, p, _ = _lists(log[at])
+        one, two = [k for k in range(len(arms)) if arms[k] != log[at].arm][:2]
+
+        for shift, expected in ((1e-6, {"distribution": 1}), (1e-11, {})):
+            q = list(p)
+            q[one], q[two] = q[one] + shift, q[two] - shift
+            found = _audited(_changed(log, at, probabilities=msgspec.json.encode(q)))
+            assert found.differ == expected
+            assert found.max_difference == pytest.approx(shift, rel=1e-3)
+
+    def test_another_eligible_set(self, log: list[DecisionRecord]) -> None:
+        """One arm kept out of the log, its probability given to another."""
+        at = _row_with(log, arms=5)
+        arms, p, q = _lists(log[at])
+        gone = next(k for k in range(len(arms) - 1, 0, -1) if arms[k] != log[at].arm)
+        heir = next(k for k in range(len(arms)) if arms[k] not in (log[at].arm, arms[gone]))
+        p[heir] += p[gone]
+        name = arms[gone]
+        lists = {"arms": arms, "probabilities": p, "expected_rewards": q}
+        for values in lists.values():
+            del values[gone]  # type: ignore[attr-defined]  # both are lists
+
+        found = _audited(_changed(log, at, **{n: msgspec.json.encode(v) for n, v in lists.items()}))
+
+        assert found.differ["eligible set"] == 1
+        assert f"eligible set: eligible, but not logged: {name}" in found.first[0].what
+
+    def test_other_expected_rewards(self, log: list[DecisionRecord]) -> None:
+        at = _row_with(log, arms=5)
+        q = _lists(log[at])[2]
+
+        found = _audited(_changed(log, at, expected_rewards=msgspec.json.encode([q[0] + 1e-6, *q[1:]])))
+
+        assert found.differ == {"expected reward": 1}
+
+    def test_another_fact(self, log: list[DecisionRecord]) -> None:
+        at = next(i for i, r in enumerate(log) if b'"contract":"monthly"' in (r.facts or b""))
+        facts = (log[at].facts or b"").replace(b'"contract":"monthly"', b'"contract":"yearly"')
+
+        found = _audited(_changed(log, at, facts=facts))
+
+        assert found.differing == 1
+        assert {"distribution", "eligible set"} & set(found.differ)
+
+    @pytest.mark.parametrize("change", [{"channel": "elsewhere"}, {"kind": "unreadable"}, {"kind": "fallback"}])
+    def test_another_request(self, log: list[DecisionRecord], change: dict[str, str]) -> None:
+        at = _row_with(log, arms=8)
+
+        assert _audited(_changed(log, at, **change)).differing == 1
+
+    def test_another_id(self, log: list[DecisionRecord]) -> None:
+        """Another id draws another arm: of 300 renamed rows more than a fifth are found."""
+        renamed = [msgspec.structs.replace(record, id=f"x{record.id}") for record in log]
+
+        found = _audited(renamed)
+
+        assert found.differ["chosen arm"] > 60
+        assert len(found.first) == 10
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"probabilities": b"[0.5,0.4]"},
+            {"probabilities": b"[null]"},
+            {"arms": b'["no_action"]'},
+            {"arm": "unknown"},
+            {"propensity": 0.123},
+            {"propensity": None},
+            {"facts": b'{"age":"old"}'},
+            {"facts": b'{"shoe_size":44.0}'},
+        ],
+    )
+    def test_columns_that_do_not_hold_together(self, log: list[DecisionRecord], change: dict[str, object]) -> None:
+        found = _audited(_changed(log, _row_with(log, arms=5), **change))
+
+        assert found.differ == {"record": 1}
+
+    def test_an_arm_that_the_catalogue_never_had(self, log: list[DecisionRecord]) -> None:
+        at = _row_with(log, arms=5)
+        arms, _, _ = _lists(log[at])
+        chosen = arms.index(log[at].arm)
+        arms[chosen] = "ghost"
+
+        found = _audited(_changed(log, at, arms=msgspec.json.encode(arms), arm="ghost"))
+
+        assert found.first[0].what == ("eligible set: logged, but not in the catalogue: ghost",)
+
+
+class TestLostDefinitions:
+    @pytest.mark.parametrize("kind", ["catalogue", "policy", "reward"])
+    def test_a_definition_that_is_gone(self, log: list[DecisionRecord], kind: str) -> None:
+        source = Memory()
+        source.definitions = {key: content for key, content in source.definitions.items() if key[0] != kind}
+
+        found = _audited(log, source)
+
+        assert found.differ == {"definitions": 300}
+        assert f"{kind} is not known any more" in found.first[0].what[0]
+
+    def test_a_definition_that_was_changed(self, log: list[DecisionRecord]) -> None:
+        source = Memory()
+        key = ("policy", world.POLICY.version)
+        source.definitions[key] = source.definitions[key].replace(b'"floor":0.05', b'"floor":0.04')
+
+        found = _audited(log, source)
+
+        assert found.differ == {"definitions": 300}
+        assert "is not what its version names" in found.first[0].what[0]
+
+    def test_a_model_that_is_gone(self, log: list[DecisionRecord]) -> None:
+        source = Memory()
+        source.models = {}
+
+        assert _audited(log, source).differ == {"definitions": 300}
+
+    def test_a_salt_that_is_gone(self, log: list[DecisionRecord]) -> None:
+        source = Memory()
+        source.salts = {}
+
+        found = _audited(log, source)
+
+        assert found.differ == {"definitions": 300, "chosen arm": 300}
+
+
+class TestPower:
+    """40,000 choices from one salt. A true sampler fails once in 10,000 salts (`ALARM`)."""
+
+    ROWS = 40_000
+
+    def _pit(self, power: float, *, seed: int) -> AuditResult:
+        """Audit choices drawn from p^power, normalised, while p is logged; drawn by a generator, so only PIT can tell.
+
+        The rows' facts are erased: what is left to check are the choices.
+        """
+        rng = np.random.default_rng(seed)
+        p = rng.dirichlet(np.full(12, 0.7), size=self.ROWS)
+        q = p**power
+        q /= q.sum(axis=1, keepdims=True)
+        chosen = draw(q, rng.random(self.ROWS)).tolist()
+        template = _decided(1)[0]
+        arms = [f"a{k}" for k in range(12)]
+        p /= p.sum(axis=1, keepdims=True)
+        rows = [
+            msgspec.structs.replace(
+                template,
+                id=f"d{i}",
+                facts=None,
+                arm=arms[chosen[i]],
+                arms=msgspec.json.encode(arms),
+                probabilities=msgspec.json.encode(p[i].tolist()),
+                expected_rewards=msgspec.json.encode([0.0] * 12),
+                propensity=float(p[i, chosen[i]]),
+            )
+            for i in range(self.ROWS)
+        ]
+        return _audited(rows)
+
+    def test_a_slightly_bolder_sampler_is_rejected(self) -> None:
+        found = self._pit(1.1, seed=1)
+
+        assert found.pit_p_value is not None
+        assert found.pit_p_value < ALARM
+
+    def test_a_true_sampler_is_not(self) -> None:
+        found = self._pit(1.0, seed=1)
+
+        assert found.pit_p_value is not None
+        assert found.pit_p_value > ALARM
