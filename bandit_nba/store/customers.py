@@ -31,7 +31,7 @@ def profiles(connection: sa.Connection, keys: Collection[str]) -> dict[str, dict
     found: dict[str, dict[str, FactValue]] = {}
     for chunk in chunks(keys, IN_LIST):
         query = sa.select(customers.c.customer, customers.c.profile).where(customers.c.customer.in_(chunk))
-        for customer, profile in connection.execute(query).tuples():
+        for customer, profile in connection.execute(query):
             found[customer] = _DECODER.decode(profile)
     return found
 

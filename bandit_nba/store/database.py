@@ -7,7 +7,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from bandit_nba.errors import SettingsError, StoreError
 from bandit_nba.store import failure, schema
+from bandit_nba.store.turns import Turns
 
 T = TypeVar("T")
 
@@ -42,6 +43,7 @@ class Database:
         self.where = where
         self._reader = reader
         self._writer = writer
+        self._turns = Turns() if writer.dialect.name == "sqlite" else None
         self._closed = False
 
     @classmethod
@@ -82,7 +84,8 @@ class Database:
 
         What an exception leaves is rolled back. One at a time per process on SQLite: never nest it.
         """
-        with self._transaction(self._writer) as connection:
+        turn = self._turns.turn(wait_s=BUSY_S, where=self.where) if self._turns else nullcontext()
+        with turn, self._transaction(self._writer) as connection:
             yield connection
             _refuse_lost_transaction(connection, where=self.where)
 
@@ -178,9 +181,8 @@ def _reader(url: sa.URL) -> sa.Engine:
 def _writer(url: sa.URL) -> sa.Engine:
     if not _is_sqlite(url):
         return sa.create_engine(url, pool_pre_ping=True)
-    # One connection: threads queue for it here, in the order they came, rather than poll SQLite against each other.
-    args = {"pool_size": 1, "max_overflow": 0, "pool_timeout": BUSY_S, "connect_args": {"timeout": 0.0}}
-    engine = sa.create_engine(url, **args)
+    # One connection: threads take turns rather than poll SQLite against each other, and SQLite's cache stays warm.
+    engine = sa.create_engine(url, pool_size=1, max_overflow=0, connect_args={"timeout": 0.0})
     sa.event.listen(engine, "connect", _configure)
     sa.event.listen(engine, "begin", _begin_immediate)
     return engine

@@ -104,7 +104,7 @@ def _payloads(connection: sa.Connection, ids: Collection[str]) -> dict[str, byte
     known: dict[str, bytes] = {}
     for chunk in chunks(ids, IN_LIST):
         query = sa.select(outcomes.c.id, outcomes.c.payload_sha256).where(outcomes.c.id.in_(chunk))
-        known.update(connection.execute(query).tuples().all())
+        known.update({row.id: row.payload_sha256 for row in connection.execute(query)})
     return known
 
 
