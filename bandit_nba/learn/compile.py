@@ -1,0 +1,144 @@
+"""A linear VW model compiled for scoring: a sparse product of the context's terms with a table of terms by arms.
+
+    score[k] = w(const) + sum_a v_a w(a) + sum_f v_f ( w(f) + sum_a v_a w(f x a) )
+
+over the arm's terms a and the context's terms f, and likewise for crosses of two or three context terms. Everything is
+summed in double precision in an order that the row alone fixes, so a row's score is the same to the bit in any batch.
+VW learns costs; here every sign is turned once, when the weights are loaded.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.policy import FeatureSettings, Learning
+from bandit_nba.decide.scoring import FeatureRows
+from bandit_nba.errors import ModelError
+from bandit_nba.learn.options import linear_form
+from bandit_nba.learn.sparse import SparseWeights
+from bandit_nba.learn.table import ArmTable
+from bandit_nba.learn.tuples import tuples
+
+MOST_ARM_SETS = 8
+ROWS_PER_BLOCK = 2_048
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A row's scores apart: `contributions` float64 (T, K) of what `names` says, which add up to each arm's score.
+
+    The first two are the constant and what the arm adds by itself; then the row's terms; then their pairs and triples.
+    """
+
+    names: tuple[str, ...]
+    contributions: Floats
+
+
+class CompiledScorer:
+    """Expected rewards of a published model, without Vowpal Wabbit; a `decide.scoring.Scorer`.
+
+    Raises
+    ------
+    ModelError
+        If the weights have another width than the features.
+    SettingsError
+        If an option is not allowed.
+    """
+
+    def __init__(
+        self,
+        weights: SparseWeights,
+        features: FeatureSettings,
+        learning: Learning | None = None,
+        *,
+        version: str,
+        examples_learned: int,
+    ) -> None:
+        if weights.bits != features.bits:
+            raise ModelError(
+                "has another width than the features",
+                where=f"model {version}",
+                got=weights.bits,
+                allowed=str(features.bits),
+            )
+        self.version = version
+        self.examples_learned = examples_learned
+        self._form = linear_form(features, learning or Learning())
+        self._slots = np.negative(weights.slots())
+        self._tables: dict[int, ArmTable] = {}
+
+    def score(self, contexts: FeatureRows, arms: FeatureRows) -> Floats:
+        """Expected reward, float64 (N, K), finite.
+
+        The table of an arm set is kept for as long as this very object is passed again: make it once per catalogue.
+        """
+        table = self._table(arms)
+        of_terms = table.of_terms(contexts)
+        scores = _product(contexts.values, contexts.terms, contexts.indptr, of_terms)
+        for pattern in self._form.patterns:
+            self._add_tuples(scores, contexts, table, pattern)
+        scores += table.own
+        return scores
+
+    def terms(self, contexts: FeatureRows, arms: FeatureRows, row: int) -> Terms:
+        """One row's scores apart; they add up to `score` but for rounding, since that sums in another order."""
+        table = self._table(arms)
+        one = _row(contexts, row)
+        names = ["constant", "arm", *one.names]
+        parts = [np.full((1, len(arms)), table.constant), table.own[None, :] - table.constant]
+        parts.append(one.values[:, None] * table.of_terms(one))
+        for pattern in self._form.patterns:
+            found = tuples(one, pattern)
+            of_distinct = table.of_tuples(pattern, [one.hashes[member] for member in found.members])
+            parts.append(found.values[:, None] * of_distinct[found.ids])
+            members = [member[found.ids] for member in found.members]
+            names += [" x ".join(one.names[term] for term in pair) for pair in zip(*members, strict=True)]
+        return Terms(names=tuple(names), contributions=np.concatenate(parts))
+
+    def _add_tuples(self, scores: Floats, contexts: FeatureRows, table: ArmTable, pattern: str) -> None:
+        """Add the crosses of two or three context terms, a block of rows at a time: there are many more of them."""
+        for start in range(0, len(contexts), ROWS_PER_BLOCK):
+            block = _rows(contexts, start, min(start + ROWS_PER_BLOCK, len(contexts)))
+            found = tuples(block, pattern)
+            of_distinct = table.of_tuples(pattern, [block.hashes[member] for member in found.members])
+            scores[start : start + len(block)] += _product(found.values, found.ids, found.indptr, of_distinct)
+
+    def _table(self, arms: FeatureRows) -> ArmTable:
+        table = self._tables.get(id(arms))
+        if table is None:
+            table = ArmTable(self._form, self._slots, arms)
+            kept = list(self._tables.items())[1 - MOST_ARM_SETS :]
+            self._tables = {**dict(kept), id(arms): table}  # a new dictionary: other threads may still read the old one
+        return table
+
+
+def _product(values: Floats, ids: Ints, indptr: Ints, table: Floats) -> Floats:
+    """Row i: the sum of `values` x rows `ids` of the table, from indptr[i] to indptr[i+1], term after term."""
+    matrix = csr_array((values, ids, indptr), shape=(len(indptr) - 1, len(table)))
+    return np.asarray(matrix @ table, dtype=np.float64)
+
+
+def _rows(contexts: FeatureRows, start: int, stop: int) -> FeatureRows:
+    """Rows start..stop over the same vocabulary."""
+    low, high = int(contexts.indptr[start]), int(contexts.indptr[stop])
+    return replace(
+        contexts,
+        indptr=contexts.indptr[start : stop + 1] - low,
+        terms=contexts.terms[low:high],
+        values=contexts.values[low:high],
+    )
+
+
+def _row(contexts: FeatureRows, row: int) -> FeatureRows:
+    """One row over a vocabulary of its own terms."""
+    one = _rows(contexts, row, row + 1)
+    return FeatureRows(
+        indptr=one.indptr,
+        terms=np.arange(len(one.terms)),
+        values=one.values,
+        hashes=one.hashes[one.terms],
+        namespaces="".join(one.namespaces[term] for term in one.terms.tolist()),
+        names=tuple(one.names[term] for term in one.terms.tolist()),
+    )
