@@ -8,7 +8,10 @@ from typing import Protocol
 
 from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.errors import NbaError, StoreError
+from bandit_nba.learn.registry import verified
 from bandit_nba.online.repeat import Repeat
+from bandit_nba.store import models
+from bandit_nba.store.database import Database
 
 log = logging.getLogger("nba.models")
 
@@ -17,10 +20,32 @@ class Registry(Protocol):
     """Where published models are found."""
 
     def newest(self, *, limit: int) -> Sequence[str]:
-        """Versions of the newest models, newest first; cheap enough to poll."""
+        """Versions of the newest models, newest first; cheap enough to poll with limit=1."""
 
     def scorer(self, version: str) -> Scorer:
         """That model, verified. Raises `ModelError` where it is damaged or does not fit."""
+
+
+class StoredModels:
+    """The registry in the store. `feature_version`: of the features that models will be given here."""
+
+    def __init__(self, database: Database, *, feature_version: str) -> None:
+        self._database = database
+        self._feature_version = feature_version
+
+    def newest(self, *, limit: int) -> Sequence[str]:
+        """One indexed row with limit=1."""
+        with self._database.read() as connection:
+            if limit == 1:
+                version = models.newest(connection)
+                return [] if version is None else [version]
+            return [row.manifest.version for row in models.listing(connection, limit=limit)]
+
+    def scorer(self, version: str) -> Scorer:
+        """The model after checksums, finiteness and probes."""
+        with self._database.read() as connection:
+            stored = models.read(connection, version)
+        return verified(stored, feature_version=self._feature_version)
 
 
 @dataclass(frozen=True)
@@ -60,6 +85,11 @@ class ModelFeed:
     def failures(self) -> int:
         """How often the registry could not be read since the start."""
         return self._repeat.failures
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still looks out."""
+        return self._repeat.alive
 
     def start(self) -> None:
         """Look once at once, so that a restart serves what was learned before, then go on in the background."""

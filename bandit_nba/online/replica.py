@@ -10,6 +10,7 @@ from typing import ParamSpec, Self, TypeVar
 
 import sqlalchemy as sa
 
+from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import NbaError, RefusedError, StoreBusyError, UnknownIdError
 from bandit_nba.online import definitions
@@ -18,7 +19,7 @@ from bandit_nba.online.answering import Answer, moment
 from bandit_nba.online.collector import Collected, Collector
 from bandit_nba.online.decider import Decider
 from bandit_nba.online.messages import CustomerProfile, DecisionRequest, Outcome
-from bandit_nba.online.model_feed import ModelFeed, Registry
+from bandit_nba.online.model_feed import ModelFeed, Registry, StoredModels
 from bandit_nba.online.profiles import ProfileBook
 from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
@@ -73,12 +74,12 @@ class Replica:
         NbaError
             If the store cannot be opened or the workspace does not fit together.
         """
-        from bandit_nba.learn.registry import registry_of
-
         database = Database.open(workspace.database_url)
         try:
             definitions.register(workspace, database, clock=clock)
-            replica = cls(workspace, database, registry_of(workspace, database), clock=clock)
+            features = Featuriser(workspace.policy.features, workspace.catalogue.facts)
+            registry = StoredModels(database, feature_version=features.version)
+            replica = cls(workspace, database, registry, clock=clock)
         except BaseException:
             database.close()
             raise
@@ -92,6 +93,11 @@ class Replica:
         self._side.shutdown(wait=True, cancel_futures=True)
         self.database.close()
         return all(drained)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the background threads are at work."""
+        return self.feed.alive
 
     def now_s(self) -> float:
         """Seconds since the epoch by the clock that decides."""

@@ -1,0 +1,199 @@
+"""Runs the whole service on this machine until it is told to stop, and leaves no process behind."""
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from bandit_nba.errors import RefusedError, SettingsError
+from bandit_nba.workspace import Workspace
+from serve.environment import MARK, free_ports, variables
+
+READY_WITHIN_S = 90.0
+KEEP_ALIVE_S = 75
+REQUEST_WITHIN_S = 30.0
+ENDS_WITHIN_S = 5.0
+_OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray takes; nothing large is passed around
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the service listens."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """For clients on this machine, also where the service listens on all addresses."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 (a comparison, no binding)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+class _Stopped(BaseException):
+    """A signal asked to stop; no `except Exception` on its way may keep it."""
+
+
+def run(workspace: Workspace, address: Address, *, replicas: int, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `on_ready` is called once decisions are answered.
+
+    Raises
+    ------
+    SettingsError
+        If the address cannot be listened on.
+    RefusedError
+        If the service does not become ready, or Ray was loaded before and has read its environment.
+    """
+    _refuse_loaded_ray()
+    _refuse_taken(address)
+    name = uuid.uuid4().hex
+    with _private_directory() as directory, _no_process_left(name):
+        os.environ.update(variables(directory, free_ports(), name=name))
+        try:
+            _listen_for_signals()
+            _start(workspace, address, replicas=replicas, directory=directory)
+            _listen_for_signals()  # Ray has put its own handler in the place of ours
+            _wait_until_ready(address)
+            on_ready()
+            while True:
+                signal.pause()
+        except _Stopped:
+            pass
+        finally:
+            _stop()
+
+
+def _refuse_loaded_ray() -> None:
+    if "ray" in sys.modules:
+        raise RefusedError("Ray is loaded already in this process", hint="start the service in a process of its own")
+
+
+def _refuse_taken(address: Address) -> None:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address.host, address.port))
+    except OSError as error:
+        raise SettingsError(
+            f"cannot be listened on ({error.strerror or error})",
+            where=f"{address.host}:{address.port}",
+            hint="another program has the port: stop it, or choose another with --port",
+        ) from None
+
+
+@contextlib.contextmanager
+def _private_directory() -> Iterator[Path]:
+    """For sockets, Ray's files and logs; only the owner may look inside. It stays where something went wrong."""
+    directory = Path(tempfile.mkdtemp(prefix="nba-", dir="/tmp"))
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _listen_for_signals() -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        for number in _SIGNALS:  # once is enough: a second one must not cut the orderly end short
+            signal.signal(number, signal.SIG_IGN)
+        raise _Stopped
+
+    for number in _SIGNALS:
+        signal.signal(number, stop)
+
+
+def _start(workspace: Workspace, address: Address, *, replicas: int, directory: Path) -> None:
+    """Start Ray, its front end, the replicas and the learner; returns when all of them run."""
+    import ray
+    from ray import serve as ray_serve
+    from ray.serve.config import HTTPOptions
+
+    from serve import deployments
+
+    logging.getLogger("ray").setLevel(logging.WARNING)
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    wanted = replicas * deployments.REPLICA_CPUS + deployments.LEARNER_CPUS
+    ray.init(
+        address="local",
+        num_cpus=max(os.cpu_count() or 1, int(wanted) + 1),
+        include_dashboard=False,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        logging_level=logging.WARNING,
+        _temp_dir=str(directory / "ray"),
+    )
+    ray_serve.start(
+        proxy_location="HeadOnly",
+        http_options=HTTPOptions(
+            host=address.host,
+            port=address.port,
+            keep_alive_timeout_s=KEEP_ALIVE_S,
+            request_timeout_s=REQUEST_WITHIN_S,
+        ),
+    )
+    args = {"workspace": str(workspace.path), "replicas": str(replicas)}
+    try:
+        ray_serve.run(deployments.replicas(args), name="nba", route_prefix="/")
+        ray_serve.run(deployments.learner(args), name="nba-learner", route_prefix=None)
+    except RuntimeError as error:
+        logs = directory / "ray" / "session_latest" / "logs"
+        raise RefusedError(f"the service did not start: {error}", hint=f"more is in {logs}") from None
+
+
+def _wait_until_ready(address: Address) -> None:
+    give_up = time.monotonic() + READY_WITHIN_S
+    last = ""
+    while time.monotonic() < give_up:
+        try:
+            with urllib.request.urlopen(f"{address.url}/readyz", timeout=5):  # noqa: S310 (our own address)
+                return
+        except (urllib.error.URLError, OSError) as error:
+            last = str(error)
+        time.sleep(0.1)
+    raise RefusedError(f"the service did not become ready within {READY_WITHIN_S:g} s ({last})", where=address.url)
+
+
+def _stop() -> None:
+    """End Serve in order (drain, close, publish), then Ray; whatever fails here must not keep the rest from ending."""
+    import ray
+    from ray import serve as ray_serve
+
+    ends: tuple[Callable[[], None], ...] = (ray_serve.shutdown, ray.shutdown)
+    for end in ends:
+        with contextlib.suppress(Exception):
+            end()
+
+
+@contextlib.contextmanager
+def _no_process_left(name: str) -> Iterator[None]:
+    """Processes that outlive Ray's own end (as the front end may, if its keeper was killed) are ended as well."""
+    try:
+        yield
+    finally:
+        give_up = time.monotonic() + ENDS_WITHIN_S
+        while (left := processes_of(name)) and time.monotonic() < give_up:
+            time.sleep(0.05)
+        for process in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+
+def processes_of(name: str) -> list[int]:
+    """Ids of the processes that carry this service's mark, but for this one; only Linux tells."""
+    mark = f"{MARK}={name}".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in path.read_bytes().split(b"\0") and (process := int(path.parent.name)) != os.getpid():
+                found.append(process)
+    return found
