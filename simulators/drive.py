@@ -1,6 +1,7 @@
 """Plays a world against the running HTTP service, as a channel would: decisions side by side, outcomes later."""
 
 import asyncio
+import contextlib
 import heapq
 import time
 from collections.abc import Callable, Sequence
@@ -163,14 +164,11 @@ class _Player:
                 await self.send(page)
 
     async def send(self, page: list[tuple[float, bytes, str]]) -> None:
-        ids = {outcome for _, _, outcome in page}
         body = b"[" + b",".join(raw for _, raw, _ in page) + b"]"
-        try:
+        kept: set[str] = set()
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, msgspec.DecodeError):
             async with self.session.post("/v1/outcomes", data=body, headers=JSON) as answer:
-                if answer.status not in (200, 201):
-                    raise aiohttp.ClientError(f"{answer.status}: {await answer.text()}")
-                await answer.read()
-        except (aiohttp.ClientError, TimeoutError):
-            self.played.outcomes_failed |= ids
-            return
-        self.played.outcomes_acknowledged |= ids
+                results = msgspec.json.decode(await answer.read()).get("results", [])
+                kept = {result["outcomeId"] for result in results if result["fate"] in ("created", "duplicate")}
+        self.played.outcomes_acknowledged |= kept
+        self.played.outcomes_failed |= {outcome for _, _, outcome in page} - kept

@@ -150,6 +150,7 @@ async def _settled(session: aiohttp.ClientSession, *, within_s: float = 30.0) ->
     give_up = time.monotonic() + within_s
     while True:
         status = await _status(session)
-        if status["learning"]["waiting"] == 0 or time.monotonic() > give_up:
+        decisions = status["decisions"]
+        if decisions["immature"] + decisions["waitingToBeLearned"] == 0 or time.monotonic() > give_up:
             return status
         await asyncio.sleep(0.5)

@@ -77,8 +77,9 @@ def show(result: Result, page: Path, console: Console) -> None:
 def verdict(result: Result) -> str:
     """One sentence."""
     judged = result.judged
+    truth = judged.truth
     return (
-        f"The learned policy earns {judged.truth['learned']:.3f} per decision: it closes {judged.closed:.0%} of the "
-        f"gap from uniform ({judged.truth['uniform']:.3f}) to the oracle ({judged.truth['oracle']:.3f}) and beats the best "
-        f"fixed action ({judged.truth['best fixed']:.3f}) by {judged.lift:.0%}."
+        f"The learned policy earns {truth['learned']:.3f} per decision: it closes {judged.closed:.0%} of the gap from "
+        f"uniform ({truth['uniform']:.3f}) to the oracle ({truth['oracle']:.3f}) and beats the best fixed action "
+        f"({truth['best fixed']:.3f}) by {judged.lift:.0%}."
     )
