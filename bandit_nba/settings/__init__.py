@@ -19,6 +19,9 @@ __all__ = ["Settings", "convert", "load", "nearest", "parse", "problems", "read_
 T = TypeVar("T")
 
 MAX_FILE = 32_000_000
+_OWN_CHECK = re.compile(
+    r"^`(?P<key>[^`]+)` (?P<what>.*?)(?:, got (?P<got>.*?))?(?: - at `\$\.?(?P<at>[^`]*)`)?$", re.DOTALL
+)
 _LINE = re.compile(r"\s*\(at line (?P<line>\d+), column (?P<column>\d+)\)")
 
 
@@ -52,19 +55,32 @@ def parse(text: str, kind: type[T], *, where: str) -> T:
 
 
 def convert(data: object, kind: type[T], *, where: str) -> T:
-    """Plain data as `kind`, with the same errors as `parse`."""
+    """Plain data as `kind`, with the same errors as `parse`.
+
+    A settings type may check what its fields' types cannot say in `__post_init__`, with
+    ``ValueError("`key` must ..., got ...")``: the key goes into the place.
+    """
     try:
         if _finite(data):
             return msgspec.convert(data, kind, strict=True)
         reason = "is not a finite number"
     except msgspec.ValidationError as error:
         reason = str(error)
-    raise next(problems(data, kind, where=where), SettingsError(reason, where=where))
+    raise next(problems(data, kind, where=where), _own_check(reason, where))
 
 
 def version_of(value: object) -> str:
     """Twelve hex digits that name a definition: SHA-256 over its canonical JSON."""
     return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:12]
+
+
+def _own_check(reason: str, where: str) -> SettingsError:
+    """The error of a type's own `__post_init__`."""
+    match = _OWN_CHECK.match(reason)
+    if not match:
+        return SettingsError(reason, where=where)
+    place = f"{match['at']}.{match['key']}" if match["at"] else match["key"]
+    return SettingsError(match["what"], where=f"{where}: {place}", got=match["got"])
 
 
 def _table(text: str, *, where: str) -> dict[str, object]:

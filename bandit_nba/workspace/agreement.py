@@ -1,17 +1,17 @@
 """Where one file of a workspace must agree with another: mistakes that no file can show alone."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from bandit_nba.catalogue import Catalogue
-from bandit_nba.decide.policy import FeatureSettings, Policy
-from bandit_nba.errors import SettingsError
+from bandit_nba.decide.arbitrate import multipliers
+from bandit_nba.decide.feature_names import check_settings
+from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.policy import Policy
+from bandit_nba.errors import NbaError, SettingsError
 from bandit_nba.learn.definition import RewardDefinition
+from bandit_nba.learn.options import linear_form
 from bandit_nba.settings import nearest
 from bandit_nba.workspace.service import Service
-
-MAX_BINS = 1_000
-MAX_EDGE = 1e15
 
 
 def reward_problems(rewards: RewardDefinition, service: Service, *, where: str) -> Iterator[SettingsError]:
@@ -41,10 +41,11 @@ def reward_problems(rewards: RewardDefinition, service: Service, *, where: str) 
 
 def policy_problems(
     policy: Policy, catalogue: Catalogue, rewards: RewardDefinition, *, where: str
-) -> Iterator[SettingsError]:
-    """Each disagreement between the policy, the catalogue's facts and groups, and the reward's unit."""
-    yield from _feature_problems(policy.features, catalogue, f"{where}: features")
-    yield from _interaction_problems(policy.features, f"{where}: features.interactions")
+) -> Iterator[NbaError]:
+    """Each disagreement between the policy, the catalogue's facts, groups and features, and the reward's unit.
+
+    What deciding and learning make of the files is made here once, so that nothing is refused later than at load.
+    """
     groups = {*catalogue.groups, *(action.group for action in catalogue.actions)}
     for group in policy.arbitration.levers:
         if group not in groups:
@@ -55,71 +56,26 @@ def policy_problems(
                 allowed="a group of catalogue.toml",
                 hint=nearest(group, groups),
             )
-    if policy.arbitration.use_value and rewards.unit == "money":
-        yield SettingsError(
-            "would count money twice: the reward is already money",
-            where=f"{where}: arbitration.use_value",
-            got=True,
-            allowed='false where rewards.toml says unit = "money"',
-            hint='set use_value = false, or unit = "response"',
-        )
+    parts: tuple[tuple[str, Callable[[], object]], ...] = (
+        (where, lambda: check_settings(policy.features, catalogue.facts, where="features")),
+        ("catalogue.toml", lambda: Featuriser(policy.features, catalogue.facts).arms(catalogue.arms)),
+        (where, lambda: multipliers(catalogue.arms, policy.arbitration, reward_unit=rewards.unit)),
+        (where, lambda: linear_form(policy.features, policy.learning)),
+    )
+    refused: set[str] = set()
+    for file, make in parts:
+        try:
+            make()
+        except NbaError as error:
+            if error.what not in refused:  # a featuriser refuses what its settings' check has refused
+                yield _placed(error, file)
+            refused.add(error.what)
 
 
-def _feature_problems(features: FeatureSettings, catalogue: Catalogue, place: str) -> Iterator[SettingsError]:
-    used: set[str] = set()
-    for part, names in (("customer", features.customer), ("request", features.request)):
-        for i, name in enumerate(names):
-            if name not in catalogue.facts:
-                yield SettingsError(
-                    "unknown fact",
-                    where=f"{place}.{part}[{i}]",
-                    got=name,
-                    allowed="a fact of catalogue.toml",
-                    hint=nearest(name, catalogue.facts),
-                )
-            elif name in used:
-                yield SettingsError("stands twice", where=f"{place}.{part}[{i}]", got=name)
-            used.add(name)
-    numbers = {name for name in used if catalogue.facts.get(name) == "number"}
-    for name, number in features.numbers.items():
-        if name not in numbers:
-            yield SettingsError(
-                "is not a number that the model sees",
-                where=f"{place}.numbers",
-                got=name,
-                allowed=f'a fact of kind "number" that {place.split(": ")[-1]}.customer or .request lists',
-                hint=nearest(name, numbers),
-            )
-        yield from _bin_problems(number.bins, f"{place}.numbers.{name}.bins")
-
-
-def _bin_problems(bins: tuple[float, ...], place: str) -> Iterator[SettingsError]:
-    edges = (-math.inf, *bins)
-    growing = all(low < high for low, high in zip(edges, bins, strict=False))
-    if not growing or len(bins) > MAX_BINS or any(abs(edge) > MAX_EDGE for edge in bins):
-        yield SettingsError(
-            "are not edges of intervals",
-            where=place,
-            got=list(bins),
-            allowed=f"growing numbers, each once, at most {MAX_BINS:,}, at most 1e15 in size",
-        )
-
-
-def _interaction_problems(features: FeatureSettings, place: str) -> Iterator[SettingsError]:
-    seen: dict[frozenset[str], str] = {}
-    for i, letters in enumerate(features.interactions):
-        if len(set(letters)) < len(letters):
-            yield SettingsError(
-                "crosses a namespace with itself", where=f"{place}[{i}]", got=letters, allowed="each letter once"
-            )
-        elif frozenset(letters) in seen:
-            yield SettingsError(
-                "crosses the same namespaces again",
-                where=f"{place}[{i}]",
-                got=letters,
-                hint=f'"{seen[frozenset(letters)]}" is already listed',
-            )
-        seen[frozenset(letters)] = letters
+def _placed(error: NbaError, where: str) -> NbaError:
+    """The same error with the file in its place."""
+    place = error.where if ".toml: " in error.where else f"{where}: {error.where}"
+    return type(error)(error.what, where=place, got=error.got, allowed=error.allowed, hint=error.hint)
 
 
 def notes(policy: Policy, catalogue: Catalogue) -> Iterator[str]:
