@@ -1,35 +1,17 @@
-"""Outcomes: each is kept once, and handed to the decisions whose wait it falls into."""
+"""Outcomes: each is kept once. Which decisions one counts for is the learner's join (`learn.join`)."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import sqlalchemy as sa
 
 from bandit_nba.store.bulk import IN_LIST, chunks, execute_many
-from bandit_nba.store.tables import decisions, outcomes
+from bandit_nba.store.tables import outcomes
 
 Fate = Literal["new", "duplicate", "conflict"]
 
 _INSERT = sa.insert(outcomes)
-_RECEIVED = sa.select(
-    decisions.c.id,
-    outcomes.c.type,
-    outcomes.c.amount,
-    outcomes.c.received_at,
-    outcomes.c.occurred_at,
-    outcomes.c.id.label("outcome"),
-)
-_NAMES_DECISION = sa.and_(
-    outcomes.c.decision == decisions.c.id,
-    outcomes.c.received_at <= decisions.c.matures_at,
-)
-_NAMES_CUSTOMER = sa.and_(
-    outcomes.c.customer == decisions.c.customer,
-    outcomes.c.customer != "",
-    outcomes.c.decision.is_(None),
-    outcomes.c.received_at.between(decisions.c.decided_at, decisions.c.matures_at),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +28,6 @@ class Outcome:
     customer: str | None = None
     amount: float | None = None
     occurred_at: float | None = None
-
-
-class Received(NamedTuple):
-    """An outcome that counts for a decision; one that names only a customer can count for several."""
-
-    decision: str
-    type: str
-    amount: float | None
-    received_at: float
-    occurred_at: float | None
-    id: str
 
 
 def insert(connection: sa.Connection, batch: Sequence[Outcome], *, now_s: float) -> list[Fate]:
@@ -77,22 +48,6 @@ def insert(connection: sa.Connection, batch: Sequence[Outcome], *, now_s: float)
             fates.append("duplicate" if known[outcome.id] == outcome.payload_sha256 else "conflict")
     execute_many(connection, _INSERT, rows)
     return fates
-
-
-def for_decisions(connection: sa.Connection, ids: Collection[str], *, each: Collection[str]) -> list[Received]:
-    """The outcomes that count for these decisions, in order of receipt (received_at, then outcome id).
-
-    An outcome counts for the decision it names if it was received by `matures_at`, whenever it came before that. One
-    that names only a customer counts, if its type is among `each`, for every decision of that customer with
-    decided_at <= received_at <= matures_at. The rule is that of `learn.join`, by the database's indexes.
-    """
-    named = _RECEIVED.join_from(decisions, outcomes, _NAMES_DECISION)
-    shared = _RECEIVED.join_from(decisions, outcomes, _NAMES_CUSTOMER).where(outcomes.c.type.in_(sorted(each)))
-    found: list[Received] = []
-    for chunk in chunks(dict.fromkeys(ids), IN_LIST):
-        for query in (named, shared) if each else (named,):
-            found += map(Received._make, connection.execute(query.where(decisions.c.id.in_(chunk))))
-    return sorted(found, key=lambda r: (r.received_at, r.id))
 
 
 def count(connection: sa.Connection) -> int:
