@@ -1,6 +1,8 @@
 """Judging policies from the log: estimates, intervals and what gates a verdict."""
 
+from bandit_nba.evaluate.accumulator import accumulate
 from bandit_nba.evaluate.api import estimate
+from bandit_nba.evaluate.difference import estimate_difference
 from bandit_nba.evaluate.result import ESS_FLOOR, Estimate
 
-__all__ = ["ESS_FLOOR", "Estimate", "estimate"]
+__all__ = ["ESS_FLOOR", "Estimate", "accumulate", "estimate", "estimate_difference"]

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from math import inf, isnan
 
 from bandit_nba.errors import InputError
+from bandit_nba.evaluate.estimators.cressie_read import CressieRead
 from bandit_nba.evaluate.estimators.direct_method import DirectMethod
 from bandit_nba.evaluate.estimators.doubly_robust import DoublyRobust
 from bandit_nba.evaluate.estimators.dros import OptimisticShrinkage
+from bandit_nba.evaluate.estimators.empirical_likelihood import fitted
 from bandit_nba.evaluate.estimators.ips import Ips
 from bandit_nba.evaluate.estimators.protocol import Estimator
 from bandit_nba.evaluate.estimators.replay import Replay
@@ -14,6 +16,7 @@ from bandit_nba.evaluate.estimators.sndr import SelfNormalisedDoublyRobust
 from bandit_nba.evaluate.estimators.snips import Snips
 from bandit_nba.evaluate.estimators.subgaussian import SubGaussian
 from bandit_nba.evaluate.estimators.switch_dr import SwitchDoublyRobust
+from bandit_nba.evaluate.sample import Sample
 
 CLIPPED: dict[str, Callable[[float], Estimator]] = {
     "ips": Ips,
@@ -23,15 +26,17 @@ CLIPPED: dict[str, Callable[[float], Estimator]] = {
     "switch_dr": SwitchDoublyRobust,
 }
 SHRUNK: dict[str, Callable[[float], Estimator]] = {"dros": OptimisticShrinkage, "subgaussian": SubGaussian}
-PLAIN: dict[str, Callable[[], Estimator]] = {
-    "replay": Replay,
-    "dm": DirectMethod,
+PLAIN: dict[str, Callable[[Sample], Estimator]] = {
+    "replay": lambda _: Replay(),
+    "dm": lambda _: DirectMethod(),
+    "el": lambda sample: fitted(sample.weights, sample.weight_range),
+    "cressie_read": lambda sample: CressieRead(sample.weight_range),
 }
-ESTIMATORS = (*PLAIN, *CLIPPED, *SHRUNK)
+ESTIMATORS = ("replay", "ips", "snips", "dm", "dr", "sndr", "switch_dr", "dros", "subgaussian", "el", "cressie_read")
 
 
-def build(name: str, *, clip: float = inf, shrinkage: float | None = None) -> Estimator:
-    """Make the estimator called `name`, or say which option does not fit it.
+def build(name: str, sample: Sample, *, clip: float = inf, shrinkage: float | None = None) -> Estimator:
+    """Make the estimator called `name` for a sample, or say which option does not fit it.
 
     `clip` belongs to ips, snips, dr, sndr (largest weight used) and switch_dr (largest weight trusted); `shrinkage` to
     dros (at least 0) and subgaussian (0 to 1).
@@ -51,7 +56,7 @@ def build(name: str, *, clip: float = inf, shrinkage: float | None = None) -> Es
         return CLIPPED[name](clip)
     if name in SHRUNK:
         return SHRUNK[name](_checked_shrinkage(name, shrinkage))
-    return PLAIN[name]()
+    return PLAIN[name](sample)
 
 
 def _checked_shrinkage(name: str, shrinkage: float | None) -> float:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from bandit_nba.evaluate.estimators.doubly_robust import refuse_outside_predictions
 from bandit_nba.evaluate.estimators.protocol import AnyArray, Bounded, mean_of_second, with_ones
-from bandit_nba.evaluate.sample import FloatArray, Sample, need
+from bandit_nba.evaluate.sample import FloatArray, Sample, finite_reward_range, need
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +25,6 @@ class DirectMethod:
 
     def bounded(self, sample: Sample) -> Bounded:
         """Expected rewards, in the range of the rewards."""
+        finite_reward_range(sample, "a bound")
         refuse_outside_predictions(sample, self.name)
         return Bounded(need(sample.q_policy, "q_policy", self.name), *sample.reward_range)

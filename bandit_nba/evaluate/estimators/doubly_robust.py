@@ -12,7 +12,7 @@ import numpy as np
 
 from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate.estimators.protocol import AnyArray, Bounded, mean_of_second, with_ones
-from bandit_nba.evaluate.sample import FloatArray, Sample, need
+from bandit_nba.evaluate.sample import FloatArray, Sample, need, rewards_within_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ def corrected(sample: Sample, weights: FloatArray, by: str) -> FloatArray:
 
 def bounded_corrections(sample: Sample, weights: FloatArray, largest: float, by: str) -> Bounded:
     """Bound the corrected expected rewards; `largest` is the largest possible (transformed) weight."""
+    rewards_within_range(sample, "a bound")
     refuse_outside_predictions(sample, by)
     r_min, r_max = sample.reward_range
     reach = largest * (r_max - r_min)

@@ -14,7 +14,7 @@ from bandit_nba.evaluate.estimators.protocol import (
     product_range,
     with_ones,
 )
-from bandit_nba.evaluate.sample import FloatArray, Sample
+from bandit_nba.evaluate.sample import FloatArray, Sample, rewards_within_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,11 @@ def bounded_rewards(sample: Sample, weights: FloatArray, largest: float) -> Boun
     The sequences need no upper bound on the weights: E[w (r_max - r)] = r_max - V. With clipped weights both of their
     ends still hold, since clipping only takes away from non-negative terms; the contributions' mean does not.
     """
+    rewards_within_range(sample, "a bound")
     w_low, w_high = sample.weight_range
     low, high = product_range((min(w_low, largest), min(w_high, largest)), sample.reward_range)
     r_min, r_max = sample.reward_range
     width = r_max - r_min
-    rising = falling = None
-    if np.isfinite(width):
-        rising = OneSided(weights * (sample.rewards - r_min) / width, r_min, width)
-        falling = OneSided(weights * (r_max - sample.rewards) / width, r_max, -width)
+    rising = OneSided(weights * (sample.rewards - r_min) / width, r_min, width)
+    falling = OneSided(weights * (r_max - sample.rewards) / width, r_max, -width)
     return Bounded(weights * sample.rewards, low, high, rising, falling)

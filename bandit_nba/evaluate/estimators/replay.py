@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bandit_nba.evaluate.estimators.protocol import AnyArray, Bounded, OneSided, with_ones
-from bandit_nba.evaluate.sample import FloatArray, Sample, need
+from bandit_nba.evaluate.sample import FloatArray, Sample, need, rewards_within_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Replay:
 
     def bounded(self, sample: Sample) -> Bounded:
         """The rewards of a matched sample, in their possible range."""
+        rewards_within_range(sample, "a bound")
         low, high = sample.reward_range
         width = high - low
         rising = OneSided((sample.rewards - low) / width, low, width)

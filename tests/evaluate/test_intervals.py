@@ -1,0 +1,374 @@
+"""Every interval: hand-checked numbers, golden numbers, customers, and what is refused."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+from bandit_nba.errors import InputError, RefusedError
+from bandit_nba.evaluate import estimate
+from bandit_nba.evaluate.intervals import INTERVALS
+from bandit_nba.evaluate.intervals.bootstrap import BUCKETS
+from bandit_nba.evaluate.intervals.confidence_sequence import guesses, lower_sequence
+from bandit_nba.evaluate.intervals.robust_sequence import lower_robust_sequence
+
+W = np.array([2.0, 0.5, 0.0, 1.5] * 5)
+R = np.array([1.0, 0.0, 1.0, 1.0] * 5)
+
+
+def random_log(seed=0, n=2000, rate=0.1):
+    rng = np.random.default_rng(seed)
+    weights = rng.choice([0.5, 1.5], n) * rng.choice([0.2, 1.8], n)
+    return weights, (rng.random(n) < rate).astype(float)
+
+
+def test_hoeffding_by_hand():
+    # range of w r is [0, 2.5]; half = 2.5 sqrt(ln 40 / 40)
+    actual = estimate(W, R, estimator="ips", interval="hoeffding", weight_range=(0.0, 2.5))
+
+    half = 2.5 * math.sqrt(math.log(40) / 40)
+    assert actual.low == pytest.approx(0.875 - half, abs=1e-12)
+    assert actual.high == 1.0  # a mean reward cannot exceed the range of the rewards
+
+
+def test_hoeffding_with_customers_by_hand():
+    # 10 customers with 2 decisions each: sum m^2 = 40, half = 2.5 sqrt(ln(40) * 40 / 2) / 20
+    actual = estimate(
+        W, R / 2, estimator="ips", interval="hoeffding", weight_range=(0, 2.5), groups=np.arange(20) // 2, alpha=0.5
+    )
+
+    half = 2.5 * math.sqrt(math.log(4) * 40 / 2) / 20
+    assert actual.low == pytest.approx(max(0.0, 0.4375 - half), abs=1e-12)
+    assert actual.high == pytest.approx(min(1.0, 0.4375 + half), abs=1e-12)
+
+
+def test_empirical_bernstein_by_hand():
+    n, terms = 4000, np.tile([0.5, 0.0, 0.25, 0.0], 1000)
+    actual = estimate(np.ones(n), terms, estimator="ips", interval="empirical_bernstein", weight_range=(0.0, 2.0))
+
+    level = math.log(4 / 0.05)
+    half = math.sqrt(2 * terms.var(ddof=1) * level / n) + 7 * 2 * level / (3 * (n - 1))
+    assert actual.low == pytest.approx(0.1875 - half, abs=1e-12)
+    assert actual.high == pytest.approx(0.1875 + half, abs=1e-12)
+
+
+def test_student_t_by_hand():
+    actual = estimate(W, R, estimator="ips", interval="student_t")
+
+    half = stats.t(19).ppf(0.975) * (W * R).std(ddof=1) / math.sqrt(20)
+    assert actual.low == pytest.approx(0.875 - half, abs=1e-12)
+
+
+def test_clopper_pearson_is_exact_for_counts():
+    # 7 successes in 50 trials with every weight 1
+    rewards = np.r_[np.ones(7), np.zeros(43)]
+    actual = estimate(np.ones(50), rewards, interval="clopper_pearson", weight_range=(0.0, 1.0))
+
+    exact = stats.binomtest(7, 50).proportion_ci(0.95, method="exact")
+    assert actual.low == pytest.approx(exact.low, abs=1e-9)
+    assert actual.high == pytest.approx(exact.high, abs=1e-9)
+
+
+def test_clopper_pearson_tells_that_it_used_the_largest_weight_seen():
+    weights, rewards = random_log()
+    told = estimate(weights, rewards, interval="clopper_pearson")
+
+    known = estimate(weights, rewards, interval="clopper_pearson", weight_range=(0.0, weights.max()))
+    assert any("largest weight seen" in text for text in told.warnings)
+    assert (told.low, told.high) == pytest.approx((known.low, known.high))
+
+
+def test_clopper_pearson_without_a_success_and_without_a_failure():
+    none = estimate(np.ones(300), np.zeros(300), interval="clopper_pearson", weight_range=(0.0, 1.0))
+    every = estimate(np.ones(300), np.ones(300), interval="clopper_pearson", weight_range=(0.0, 1.0))
+
+    # the rule of three: 1 - (alpha/2)^(1/n)
+    assert (none.low, none.high) == (0.0, pytest.approx(1 - 0.025 ** (1 / 300), abs=1e-9))
+    assert (every.low, every.high) == (pytest.approx(0.025 ** (1 / 300), abs=1e-9), 1.0)
+
+
+@pytest.mark.parametrize("interval", ["gaussian", "clopper_pearson", "cressie_read", "el", "bootstrap"])
+def test_published_example(interval):
+    # vw-estimators: p = .5, pi alternating .8/.2 with r = 1/0, 10,000 decisions: within (.75, .85)
+    weights, rewards = np.tile([1.6, 0.4], 5000), np.tile([1.0, 0.0], 5000)
+
+    actual = estimate(weights, rewards, estimator="ips", interval=interval)
+
+    assert 0.75 < actual.low < actual.value < actual.high < 0.85
+
+
+def test_published_confidence_sequence():
+    rewards = np.tile([0.5, 0.6, 0.7, 0.8], 1000)
+
+    actual = estimate(rewards, rewards, estimator="ips", interval="confidence_sequence", alpha=0.05)
+
+    assert actual.low == pytest.approx(0.4263303, abs=5e-8)
+    assert actual.high == pytest.approx(0.7875380, abs=5e-8)
+
+
+def test_the_guess_is_predictable_and_never_above_one():
+    terms = np.array([5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0])
+
+    actual = guesses(terms)
+
+    # (0 + .5)/1; (5 + .5)/2 capped; 5.5/3 capped; 5.5/4, 5.5/5 capped; 5.5/6; 5.5/7
+    np.testing.assert_allclose(actual, [0.5, 1.0, 1.0, 1.0, 1.0, 5.5 / 6, 5.5 / 7])
+
+
+def _misses(lower, terms, truth, alpha):
+    """Whether the lower sequence ever exceeds the truth, over many times."""
+    times = np.unique(np.geomspace(1, terms.shape[1], 60).astype(int))
+    return sum(bool((lower(row, times, alpha) > truth).any()) for row in terms)
+
+
+@pytest.mark.parametrize("lower", [lower_sequence, lower_robust_sequence])
+@pytest.mark.parametrize("heavy", [2.0, 50.0])
+def test_time_uniform_miscoverage(lower, heavy):
+    # x = heavy with chance .1 / heavy: weighted rewards of mean .1; alpha .1 over all times at once.
+    # 200 sequences of 1,000: more than 34 misses have chance < 1e-3 at a true rate of .1
+    rng = np.random.default_rng(11)
+    terms = np.where(rng.random((200, 1000)) < 0.1 / heavy, heavy, 0.0)
+
+    assert _misses(lower, terms, 0.1, alpha=0.1) <= 34
+
+
+def test_a_sequence_without_the_cap_is_not_valid():
+    # the same formula with guesses above 1 (increments below -1): why the cap is in the definition
+    rng = np.random.default_rng(12)
+    rewards = (rng.random(20_000) < 0.5).astype(float)
+
+    capped = guesses(3 * rewards)
+
+    assert capped.max() == 1.0
+    assert (3 * rewards - capped).min() >= -1.0
+
+
+def test_sequences_shrink_as_decisions_come():
+    weights, rewards = random_log(n=20_000)
+    times = np.array([100, 1000, 20_000])
+
+    for lower in (lower_sequence, lower_robust_sequence):
+        ends = lower(weights * rewards, times, 0.025)
+        assert (np.diff(ends) > 0).all()
+        assert ends[-1] < 0.1 < ends[-1] + 0.02
+
+
+def test_the_robust_sequence_is_tighter_under_heavy_weights():
+    rng = np.random.default_rng(13)
+    weights = np.where(rng.random(5000) < 0.01, 100.0, 0.0)
+    rewards = (rng.random(5000) < 0.5).astype(float)
+
+    plain = estimate(weights, rewards, estimator="ips", interval="confidence_sequence")
+    robust = estimate(weights, rewards, estimator="ips", interval="robust_sequence")
+
+    assert robust.half_width < plain.half_width
+
+
+def test_sequences_bound_doubly_robust_contributions_by_their_range():
+    weights, rewards = random_log(n=5000)
+    q = np.full(5000, 0.1)
+    options = {"q_logged": q, "q_policy": q, "estimator": "dr", "weight_range": (0.0, 2.7)}
+
+    for name in ("confidence_sequence", "robust_sequence", "hoeffding", "empirical_bernstein"):
+        actual = estimate(weights, rewards, interval=name, **options)
+        assert actual.low <= actual.value <= actual.high
+
+
+def profile_by_search(weights, terms, v, corners):
+    """Largest sum of ln(n Q) with mean weight 1 and mean term v, mass allowed at `corners`: primal, by SLSQP."""
+    n = len(weights)
+    w = np.r_[weights, [c[0] for c in corners]]
+    t = np.r_[terms, [c[0] * c[1] for c in corners]]
+    constraints = [
+        {"type": "eq", "fun": lambda q: q.sum() - 1, "jac": lambda q: np.ones_like(q)},
+        {"type": "eq", "fun": lambda q: q @ w - 1, "jac": lambda _: w},
+        {"type": "eq", "fun": lambda q: q @ t - v, "jac": lambda _: t},
+    ]
+    start = np.r_[np.full(n, 0.9 / n), np.full(len(corners), 0.1 / len(corners))]
+    found = optimize.minimize(
+        lambda q: -np.log(n * q[:n]).sum(),
+        start,
+        jac=lambda q: np.r_[-1 / q[:n], np.zeros(len(corners))],
+        bounds=[(1e-9, 1)] * n + [(0, 1)] * len(corners),
+        constraints=constraints,
+        method="SLSQP",
+        options={"maxiter": 500, "ftol": 1e-12},
+    )
+    return -found.fun
+
+
+def test_empirical_likelihood_ends_have_the_right_likelihood():
+    # the dual's ends, put into the primal problem, lose exactly chi-square / 2 of log-likelihood against the best v
+    rng = np.random.default_rng(14)
+    weights, rewards = rng.choice([0.2, 0.9, 2.0], 30, p=[0.3, 0.5, 0.2]), (rng.random(30) < 0.4).astype(float)
+    corners = [(w, r) for w in (0.0, 3.0) for r in (0.0, 1.0)]
+    actual = estimate(weights, rewards, estimator="el", interval="el", weight_range=(0.0, 3.0))
+
+    # an independent maximum: over v, on a grid around the estimate
+    grid = np.linspace(actual.low, actual.high, 25)
+    best = max(profile_by_search(weights, weights * rewards, v, corners) for v in grid)
+    for end in (actual.low, actual.high):
+        lost = best - profile_by_search(weights, weights * rewards, end, corners)
+        assert lost == pytest.approx(3.841458820694124 / 2, abs=0.01)
+
+
+def test_bootstrap_agrees_with_the_delta_method_and_repeats():
+    weights, rewards = random_log(n=5000)
+
+    first = estimate(weights, rewards, interval="bootstrap", rng=np.random.default_rng(1))
+    again = estimate(weights, rewards, interval="bootstrap", rng=np.random.default_rng(1))
+    other = estimate(weights, rewards, interval="bootstrap", rng=np.random.default_rng(2))
+    delta = estimate(weights, rewards)
+
+    assert first == again
+    assert first != other
+    assert first.half_width == pytest.approx(delta.half_width, rel=0.1)
+
+
+def test_bootstrap_moves_numerator_and_denominator_together():
+    # a constant reward: the quotient never varies, IPS does
+    weights, _ = random_log()
+    constant = np.full(len(weights), 0.5)
+
+    assert estimate(weights, constant, interval="bootstrap").half_width == pytest.approx(0, abs=1e-12)
+    assert estimate(weights, constant, estimator="ips", interval="bootstrap").half_width > 0.01
+
+
+def test_bootstrap_of_many_customers_goes_through_buckets():
+    weights, rewards = random_log(n=3 * BUCKETS)
+
+    bucketed = estimate(weights, rewards, interval="bootstrap", rng=np.random.default_rng(1))
+    delta = estimate(weights, rewards)
+
+    assert bucketed.half_width == pytest.approx(delta.half_width, rel=0.1)
+
+
+def test_bootstrap_resamples_customers():
+    weights, rewards = random_log(n=300)
+    tenfold = np.repeat(weights, 10), np.repeat(rewards, 10)
+
+    once = estimate(weights, rewards, interval="bootstrap", rng=np.random.default_rng(3))
+    grouped = estimate(
+        *tenfold, interval="bootstrap", groups=np.repeat(np.arange(300), 10), rng=np.random.default_rng(3)
+    )
+
+    assert (grouped.low, grouped.high) == pytest.approx((once.low, once.high), abs=1e-12)
+
+
+def test_bootstrap_leaves_out_and_tells_resamples_without_weight():
+    weights = np.r_[np.full(3, 10.0), np.zeros(27)]
+    rewards = np.r_[1.0, 0.0, 1.0, np.zeros(27)]
+
+    actual = estimate(weights, rewards, interval="bootstrap")
+
+    assert any("resamples had no decision with weight" in text for text in actual.warnings)
+
+
+@pytest.mark.parametrize("interval", ["cressie_read", "el", "clopper_pearson"])
+def test_likelihoods_widen_by_the_design_effect(interval):
+    # each customer's decision repeated 4 times: the ends are near those of the quarter of the data
+    weights, rewards = random_log(n=1500, rate=0.3)
+    options = {"interval": interval, "estimator": "ips", "weight_range": (0.0, 2.7)}
+    fourfold = np.repeat(weights, 4), np.repeat(rewards, 4)
+
+    once = estimate(weights, rewards, **options)
+    grouped = estimate(*fourfold, groups=np.repeat(np.arange(1500), 4), **options)
+    naive = estimate(*fourfold, **options)
+
+    assert grouped.half_width == pytest.approx(once.half_width, rel=0.03)
+    assert naive.half_width == pytest.approx(once.half_width / 2, rel=0.05)
+
+
+@pytest.mark.parametrize("interval", ["confidence_sequence", "robust_sequence"])
+def test_sequences_say_that_they_are_not_widened_for_customers(interval):
+    weights, rewards = random_log()
+
+    actual = estimate(weights, rewards, interval=interval, groups=np.arange(len(weights)) // 2)
+    alone = estimate(weights, rewards, interval=interval, groups=np.arange(len(weights)))
+
+    assert any("not widened for repeated customers" in text for text in actual.warnings)
+    assert alone.warnings == ()
+
+
+@pytest.mark.parametrize("interval", ["hoeffding", "empirical_bernstein"])
+@pytest.mark.parametrize("estimator", ["ips", "snips", "dr"])
+def test_bounds_refuse_an_infinite_range_of_weights(interval, estimator):
+    q = np.full(len(W), 0.5)
+    with pytest.raises(RefusedError, match=r"weight_range.*infinite"):
+        estimate(W, R, q_logged=q, q_policy=q, estimator=estimator, interval=interval)
+
+
+def test_bounds_accept_an_infinite_range_where_the_estimator_bounds_the_weights():
+    q = np.full(len(W), 0.5)
+
+    clipped = estimate(W, R, estimator="ips", interval="hoeffding", clip=2.0)
+    shrunk = estimate(W, R, q_logged=q, q_policy=q, estimator="dros", shrinkage=1.0, interval="hoeffding")
+
+    # largest w' of dros with l = 1 is 1/2: contributions in [-1/2, 3/2], half = 2 sqrt(ln 40 / 40)
+    assert clipped.low == pytest.approx(max(0.0, clipped.value - 2 * math.sqrt(math.log(40) / 40)), abs=1e-12)
+    assert shrunk.low == pytest.approx(max(0.0, shrunk.value - 2 * math.sqrt(math.log(40) / 40)), abs=1e-12)
+
+
+@pytest.mark.parametrize("interval", ["clopper_pearson", "cressie_read", "el"])
+def test_likelihoods_refuse_models_and_clipping(interval):
+    q = np.full(len(W), 0.5)
+    with pytest.raises(RefusedError, match="unclipped weights"):
+        estimate(W, R, q_logged=q, q_policy=q, estimator="dr", interval=interval)
+    with pytest.raises(RefusedError, match="unclipped weights"):
+        estimate(W, R, estimator="ips", clip=1.0, interval=interval)
+
+
+@pytest.mark.parametrize("interval", ["clopper_pearson", "cressie_read", "el"])
+def test_likelihoods_refuse_rewards_outside_of_their_range(interval):
+    with pytest.raises(InputError, match=r"rewards\[1\].*inside reward_range"):
+        estimate([1.0, 1.0, 1.0], [1.0, 3.0, 0.0], interval=interval)
+
+
+@pytest.mark.parametrize("interval", ["hoeffding", "empirical_bernstein", "confidence_sequence", "robust_sequence"])
+def test_bounds_refuse_rewards_outside_of_their_range(interval):
+    with pytest.raises(InputError, match=r"rewards\[1\].*inside reward_range"):
+        estimate([1.0, 1.0, 1.0], [1.0, 3.0, 0.0], interval=interval, weight_range=(0.0, 2.0))
+
+
+@pytest.mark.parametrize("interval", ["hoeffding", "empirical_bernstein", "confidence_sequence", "el", "cressie_read"])
+def test_bounds_refuse_an_infinite_range_of_rewards(interval):
+    with pytest.raises((InputError, RefusedError), match="reward"):
+        estimate(W, R, interval=interval, weight_range=(0.0, 2.0), reward_range=(0.0, math.inf))
+
+
+@pytest.mark.parametrize("interval", sorted(INTERVALS))
+def test_intervals_move_with_the_unit_of_the_rewards(interval):
+    # money: r' = 20 r - 5 in [-5, 15] must give 20 V - 5 (up to the mean weight for IPS: on-policy weights here)
+    rng = np.random.default_rng(15)
+    rewards = rng.random(400)
+    weights = np.ones(400)
+
+    plain = estimate(weights, rewards, interval=interval, weight_range=(0.0, 1.0))
+    money = estimate(weights, 20 * rewards - 5, interval=interval, weight_range=(0.0, 1.0), reward_range=(-5.0, 15.0))
+
+    assert money.value == pytest.approx(20 * plain.value - 5, abs=1e-9)
+    assert money.low == pytest.approx(20 * plain.low - 5, abs=1e-5)
+    assert money.high == pytest.approx(20 * plain.high - 5, abs=1e-5)
+
+
+@pytest.mark.parametrize("interval", sorted(INTERVALS))
+def test_a_smaller_alpha_gives_a_wider_interval_around_the_same_value(interval):
+    weights, rewards = random_log()
+
+    at5 = estimate(weights, rewards, interval=interval, weight_range=(0.0, 2.7), alpha=0.05)
+    at20 = estimate(weights, rewards, interval=interval, weight_range=(0.0, 2.7), alpha=0.2)
+
+    assert at5.value == at20.value
+    assert at5.low <= at20.low < at20.high <= at5.high
+    assert at20.half_width < at5.half_width
+
+
+@pytest.mark.parametrize("interval", sorted(INTERVALS))
+def test_no_success_at_all_leaves_a_finite_interval_that_holds_zero(interval):
+    weights, _ = random_log(n=500)
+
+    actual = estimate(weights, np.zeros(500), interval=interval, weight_range=(0.0, 2.7))
+
+    assert actual.low == pytest.approx(0.0, abs=1e-6)
+    assert math.isfinite(actual.high)
