@@ -51,5 +51,6 @@ def store_error(error: Exception, found: Meaning, *, where: str) -> StoreError:
     """`error` as a `StoreError`, a `StoreBusyError` where the same call may be tried again."""
     cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     name = getattr(cause, "sqlite_errorname", type(cause).__name__)
+    words = " ".join(str(cause).split())  # one line, whatever the driver writes
     kind = StoreBusyError if found.busy else StoreError
-    return kind(f"{found.what} ({name}: {str(cause).strip()})", where=where, hint=found.hint)
+    return kind(f"{found.what} ({name}: {words})", where=where, hint=found.hint)
