@@ -9,7 +9,7 @@ from msgspec import Meta
 from bandit_nba.settings import Settings, seconds, version_of
 
 Attribution = Literal["decision", "each"]
-Bounded = Annotated[float, Meta(ge=-1e9, le=1e9)]
+Bounded = Annotated[float, Meta(ge=-1e6, le=1e6)]
 
 
 class OutcomeReward(Settings, frozen=True, kw_only=True):

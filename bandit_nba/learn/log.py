@@ -40,6 +40,25 @@ class LoggedBatch:
     def __len__(self) -> int:
         return len(self.windows.ids)
 
+    def pick(self, rows: Sequence[int]) -> "LoggedBatch":
+        """Some of the decisions, in the order given, with all outcomes."""
+        if len(rows) == len(self):
+            return self
+        windows = self.windows
+        return LoggedBatch(
+            channels=[self.channels[i] for i in rows],
+            arms=[self.arms[i] for i in rows],
+            catalogues=[self.catalogues[i] for i in rows],
+            facts=[self.facts[i] for i in rows],
+            windows=Windows(
+                ids=[windows.ids[i] for i in rows],
+                customers=[windows.customers[i] for i in rows],
+                opens_at=windows.opens_at[rows],
+                closes_at=windows.closes_at[rows],
+            ),
+            outcomes=self.outcomes,
+        )
+
     @property
     def last(self) -> Position:
         """Where the next batch goes on; not for an empty batch."""
@@ -54,13 +73,13 @@ class Checkpoint:
     cannot be learned any more, because their facts were erased.
     """
 
-    model: StoredModel | None
+    model: StoredModel | None = None
     learned: Sequence[str] = ()
     quarantined: Sequence[str] = ()
     never: Sequence[str] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.model or self.quarantined or self.never)
+        return self.model is not None or bool(self.quarantined or self.never)
 
 
 class LearningLog(Protocol):
@@ -85,7 +104,7 @@ class LearningLog(Protocol):
         """Ids of all decisions that the newest model has learned, in learning order."""
 
     def batch(self, ids: Sequence[str]) -> LoggedBatch:
-        """These decisions, in this order, without those that are gone."""
+        """These decisions in learning order, without those that are gone."""
 
     def commit(self, claim: Claim, checkpoint: Checkpoint) -> bool:
         """Make a checkpoint durable, whole; False, and nothing written, if another learner took over."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from bandit_nba.decide.policy import FeatureSettings, Learning
 from bandit_nba.settings import version_of
 
 
@@ -27,17 +28,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Identity, origin and checksums of one model.
 
     parent: the model it went on from; "" for the first of a lineage, which starts anew whenever features, rewards or
-    VW options change. model_sha256, model_length: of the VW bytes. sparse_sha256, sparse_length: of the sparse weights
-    that replicas load. weights_sha256: over all 2^bits float32 weights, the model's identity (VW bytes differ between
-    equal models). learned_from, learned_until: the earliest and latest decided_at among learned decisions, parents'
-    included, seconds since the epoch (0 for none); a policy with this model is judged only on later decisions.
-    reward_range: of the reward definition. probes: tried before the model serves.
+    VW options change. features, learning: the settings behind feature_version and vw_args. model_sha256, model_length:
+    of the VW bytes. sparse_sha256, sparse_length: of the sparse weights that replicas load. weights_sha256: over all
+    2^bits float32 weights, the model's identity (VW bytes differ between equal models). learned_from, learned_until:
+    the earliest and latest decided_at among learned decisions, parents' included, seconds since the epoch (0 for none);
+    a policy with this model is judged only on later decisions. reward_range: of the reward definition. probes: tried
+    before the model serves.
     """
 
     version: str = ""
     parent: str
     vw_args: tuple[str, ...]
     bits: int
+    features: FeatureSettings
+    learning: Learning
     examples_learned: int
     feature_version: str
     reward_version: str
@@ -47,10 +51,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     model_sha256: str
     model_length: int
     sparse_sha256: str
-    sparse_length: int = -1
+    sparse_length: int
     weights_sha256: str
-    reward_range: tuple[float, float] = (0.0, 1.0)
-    probes: tuple[Probe, ...] = ()
+    reward_range: tuple[float, float]
+    probes: tuple[Probe, ...]
 
     def named(self) -> "Manifest":
         """The same manifest with the version that its content gives it."""

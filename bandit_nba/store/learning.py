@@ -145,16 +145,23 @@ class LearningStore:
             if checkpoint.model is not None:
                 models.publish(connection, checkpoint.model)
                 models.prune(connection)
-                _mark(connection, checkpoint.learned, checkpoint.model.manifest.version)
-            _mark(connection, checkpoint.quarantined, QUARANTINED)
-            _mark(connection, checkpoint.never, NEVER)
+                unmarked = sa.update(decisions).where(decisions.c.learned_in.is_(None))
+                marked = _mark(connection, unmarked, checkpoint.learned, checkpoint.model.manifest.version)
+                _check_learned_once(marked, checkpoint.learned)
+            _mark(connection, sa.update(decisions), checkpoint.quarantined, QUARANTINED)
+            _mark(connection, sa.update(decisions), checkpoint.never, NEVER)
         return True
 
 
-def _mark(connection: sa.Connection, ids: Sequence[str], mark: str) -> None:
-    """Mark decisions that have no mark yet; a second mark would mean that one was learned twice."""
-    statement = sa.update(decisions).where(decisions.c.learned_in.is_(None)).values(learned_in=mark)
-    marked = sum(connection.execute(statement.where(decisions.c.id.in_(c))).rowcount for c in chunks(ids, IN_LIST))
+def _mark(connection: sa.Connection, statement: sa.Update, ids: Sequence[str], mark: str) -> int:
+    statement = statement.values(learned_in=mark)
+    return sum(
+        connection.execute(statement.where(decisions.c.id.in_(chunk))).rowcount for chunk in chunks(ids, IN_LIST)
+    )
+
+
+def _check_learned_once(marked: int, ids: Sequence[str]) -> None:
+    """A decision that has a mark already would be learned twice; one that is gone was erased meanwhile."""
     if marked != len(ids):
         raise StoreError(
             "decisions to be marked as learned are gone or marked already",

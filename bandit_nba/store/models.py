@@ -10,8 +10,11 @@ import msgspec
 import sqlalchemy as sa
 
 from bandit_nba.errors import ModelError, UnknownIdError
+from bandit_nba.learn.compile import CompiledScorer
 from bandit_nba.learn.manifest import Manifest, StoredModel
+from bandit_nba.learn.registry import verified
 from bandit_nba.settings import nearest
+from bandit_nba.store.database import Database
 from bandit_nba.store.tables import models
 
 
@@ -76,6 +79,27 @@ def listing(connection: sa.Connection, *, limit: int = 50) -> list[ModelRow]:
     query = sa.select(models.c.serial, models.c.version, models.c.manifest, kept)
     rows = connection.execute(query.order_by(models.c.serial.desc()).limit(limit))
     return [ModelRow(serial=r.serial, manifest=_manifest(r.manifest, r.version), model_kept=bool(r.kept)) for r in rows]
+
+
+def load_scorer(database: Database, version: str, *, feature_version: str = "") -> CompiledScorer:
+    """A published model as a scorer, verified as `learn.registry.verified` says.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no model of that version.
+    ModelError
+        If it fails a check; model and check are named.
+    """
+    with database.read() as connection:
+        stored = read(connection, version)
+    return verified(stored, feature_version=feature_version)
+
+
+def manifest_of(database: Database, version: str) -> Manifest:
+    """A model's manifest; raises `UnknownIdError` where there is no such model."""
+    with database.read() as connection:
+        return read(connection, version).manifest
 
 
 def _manifest(content: bytes, version: str) -> Manifest:

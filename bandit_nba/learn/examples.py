@@ -1,0 +1,120 @@
+"""From logged decisions to what a regressor learns: features of the context and of the chosen arm, and the reward."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import msgspec
+import numpy as np
+
+from bandit_nba.catalogue import Catalogue, FactSchema
+from bandit_nba.catalogue.facts import FactValue
+from bandit_nba.decide.batch import Coded, Facts, Floats, Ints
+from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.policy import FeatureSettings
+from bandit_nba.decide.scoring import FeatureRows
+from bandit_nba.errors import InputError
+from bandit_nba.learn.definition import RewardDefinition
+from bandit_nba.learn.join import counted
+from bandit_nba.learn.log import LoggedBatch
+from bandit_nba.learn.rewards import rewards
+
+_DECODER = msgspec.json.Decoder(dict[str, float | bool | str | tuple[str, ...] | None])
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N examples in learning order. chosen: int64 (N,), rows of `arms`. reward: float64 (N,), finite."""
+
+    contexts: FeatureRows
+    arms: FeatureRows
+    chosen: Ints
+    reward: Floats
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+
+@dataclass(frozen=True)
+class _Era:
+    """What a catalogue version says about decisions made under it. facts: those that still mean the same."""
+
+    facts: frozenset[str]
+    arms: FeatureRows
+    row_of: dict[str, int]
+
+
+class ExampleMaker:
+    """Makes examples under one feature and one reward definition.
+
+    An arm has the features that the catalogue of its decision gave it. A fact that was declared with another kind then
+    is unknown now.
+    """
+
+    def __init__(
+        self,
+        settings: FeatureSettings,
+        schema: FactSchema,
+        definition: RewardDefinition,
+        *,
+        catalogue: Callable[[str], Catalogue],
+    ) -> None:
+        self.featuriser = Featuriser(settings, schema)
+        self._schema = schema
+        self._definition = definition
+        self._catalogue = catalogue
+        self._eras: dict[str, _Era] = {}
+
+    def examples(self, batch: LoggedBatch) -> Iterator[Examples]:
+        """The batch as examples in the same order, cut where the catalogue's version changes.
+
+        Raises
+        ------
+        InputError
+            If a row does not hold what was logged: facts of another kind, an arm that its catalogue does not have.
+        """
+        reward = rewards(self._definition, counted(self._definition, batch.windows, batch.outcomes), size=len(batch))
+        for version, rows in groupby(range(len(batch)), key=lambda i: batch.catalogues[i]):
+            era = self._era(version)
+            run = list(rows)
+            part = slice(run[0], run[-1] + 1)
+            yield Examples(
+                contexts=self._contexts(batch, part, era),
+                arms=era.arms,
+                chosen=_chosen(batch, part, era),
+                reward=reward[part],
+            )
+
+    def _contexts(self, batch: LoggedBatch, part: slice, era: _Era) -> FeatureRows:
+        rows = [_facts(content, era.facts) for content in batch.facts[part]]
+        try:
+            facts = Facts.from_rows(rows, self._schema)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"logged facts cannot be read ({error})", where="decision_facts") from None
+        channels: dict[str, int] = {}
+        codes = np.array([channels.setdefault(c, len(channels)) for c in batch.channels[part]], dtype=np.int64)
+        return self.featuriser.contexts(facts, Coded(codes=codes, values=tuple(channels)))
+
+    def _era(self, version: str) -> _Era:
+        if version not in self._eras:
+            catalogue = self._catalogue(version)
+            arms = catalogue.arms
+            same = frozenset(name for name, kind in catalogue.facts.items() if self._schema.get(name) == kind)
+            row_of = {arm.id: row for row, arm in enumerate(arms)}
+            self._eras[version] = _Era(facts=same, arms=self.featuriser.arms(arms), row_of=row_of)
+        return self._eras[version]
+
+
+def _facts(content: bytes | None, known: frozenset[str]) -> dict[str, FactValue | None]:
+    try:
+        row: dict[str, FactValue | None] = _DECODER.decode(content or b"{}")
+    except msgspec.DecodeError as error:
+        raise InputError(f"logged facts cannot be read ({error})", where="decision_facts") from None
+    return row if row.keys() <= known else {name: value for name, value in row.items() if name in known}
+
+
+def _chosen(batch: LoggedBatch, part: slice, era: _Era) -> Ints:
+    try:
+        return np.array([era.row_of[arm] for arm in batch.arms[part]], dtype=np.int64)
+    except KeyError as error:
+        raise InputError("logged arm is not in its catalogue", where="decisions.arm", got=error.args[0]) from None

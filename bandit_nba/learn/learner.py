@@ -1,0 +1,232 @@
+"""The learner: matured decisions in, checkpoints out, each decision learned exactly once.
+
+It keeps a regressor in memory, learns batch after batch, and every `publish_every_s` commits one checkpoint: model,
+manifest, sparse weights, and the marks of what was learned, in one transaction under a fenced lease. Whatever happens
+before the commit is forgotten whole, whatever happens after it is durable whole; a new learner goes on from the newest
+model. The order is (matures_at, id), so that the weights depend on the log and the settings, not on batches,
+checkpoints or crashes.
+
+New features, rewards or VW options begin a new lineage: a model is learned anew from every decision that the newest
+model has learned, in the same order, before the next one is published. A newest model whose bytes are damaged or gone
+is replaced in the same way. The marks in the log stay as they are meanwhile: they say what the newest model has
+learned, which the new lineage has too as soon as it publishes; a crash before that changes nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from bandit_nba.catalogue import FactSchema
+from bandit_nba.decide.policy import Policy
+from bandit_nba.learn.careful import CarefulRegressor, Poison
+from bandit_nba.learn.definition import RewardDefinition
+from bandit_nba.learn.examples import ExampleMaker
+from bandit_nba.learn.log import START, Checkpoint, Claim, LearningLog, LoggedBatch, Position
+from bandit_nba.learn.registry import Learned, Lineage, package, unfit
+
+
+@dataclass(frozen=True)
+class LearnReport:
+    """What one step did.
+
+    held: False while another learner has the lease. examples: learned by this step, durable once published. lag_s: by
+    how long the oldest decision that waits to be published is overdue. published: the version of a new model.
+    set_aside: decisions that cannot be learned. to_relearn: decisions that a new lineage has yet to learn anew.
+    """
+
+    held: bool
+    examples: int = 0
+    lag_s: float = 0.0
+    published: str | None = None
+    set_aside: tuple[str, ...] = ()
+    to_relearn: int = 0
+
+
+@dataclass
+class _Memory:
+    """What was learned beyond the newest model; dropped whole when anything fails.
+
+    relearn: ids that a new lineage has yet to learn, last first. renewed: whether a new lineage is to be published even
+    if nothing has matured since. position: behind the last decision read. oldest: its matures_at, of those pending.
+    """
+
+    fence: int
+    careful: CarefulRegressor
+    parent: str
+    learned: Learned
+    relearn: list[str] = field(default_factory=list)
+    renewed: bool = False
+    position: Position = START
+    oldest: float | None = None
+    pending: list[str] = field(default_factory=list)
+    poison: list[str] = field(default_factory=list)
+    never: list[str] = field(default_factory=list)
+
+
+class Learner:
+    """Learns one policy's regressor from one log; call `step` again and again, never from two threads at a time.
+
+    schema: the facts of today's catalogue. batch: decisions per step. most_pending: decisions per checkpoint, whose
+    marks hold the database's write lock for about 10 us each.
+
+    Raises
+    ------
+    SettingsError
+        If features and schema do not fit, or a VW option is not allowed.
+    """
+
+    def __init__(
+        self,
+        log: LearningLog,
+        *,
+        policy: Policy,
+        rewards: RewardDefinition,
+        schema: FactSchema,
+        clock: Callable[[], float],
+        publish_every_s: float = 2.0,
+        batch: int = 2_000,
+        most_pending: int = 20_000,
+    ) -> None:
+        self._log = log
+        self._clock = clock
+        self._publish_every_s = publish_every_s
+        self._batch = batch
+        self._most_pending = most_pending
+        self._maker = ExampleMaker(policy.features, schema, rewards, catalogue=log.catalogue)
+        self.lineage = Lineage(
+            features=policy.features,
+            learning=policy.learning,
+            feature_version=self._maker.featuriser.version,
+            reward_version=rewards.version,
+            reward_range=rewards.range,
+        )
+        self._memory: _Memory | None = None
+        self._published_at = float("-inf")
+
+    def step(self) -> LearnReport:
+        """Learn the next batch, and publish where it is time to.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be read or written; the next step goes on from the newest model.
+        ModelError
+            If so many rows of a batch cannot be learned that it is no matter of single rows, or the model fails the
+            checks that it must pass before it serves; nothing is committed.
+        """
+        return self._guarded(finish=False)
+
+    def finish(self) -> LearnReport:
+        """Publish what is learned but not published yet, and let another learner begin at once."""
+        report = self._guarded(finish=True)
+        self._memory = None
+        self._log.release()
+        return report
+
+    def _guarded(self, *, finish: bool) -> LearnReport:
+        try:
+            return self._step(finish=finish)
+        except BaseException:
+            self._memory = None  # a commit that failed may have happened: only the store knows
+            raise
+
+    def _step(self, *, finish: bool) -> LearnReport:
+        claim = self._log.claim()
+        if claim is None:
+            self._memory = None
+            return LearnReport(held=False)
+        memory = self._memory
+        if memory is None or memory.fence != claim.fence:
+            memory = self._memory = self._resumed(claim)
+        before = memory.learned.examples
+        poison = [] if finish else self._learn_next(memory, claim)
+        report = LearnReport(
+            held=True,
+            examples=memory.learned.examples - before,
+            lag_s=0.0 if memory.oldest is None else claim.horizon - memory.oldest,
+            set_aside=tuple(p.decision for p in poison),
+            to_relearn=len(memory.relearn),
+        )
+        checkpoint = self._checkpoint(memory) if finish or self._is_due(memory) else Checkpoint()
+        if not checkpoint:
+            return report
+        if not self._log.commit(claim, checkpoint):
+            self._memory = None
+            return LearnReport(held=False)
+        return replace(report, published=self._durable(memory, checkpoint))
+
+    def _resumed(self, claim: Claim) -> _Memory:
+        """Go on from the newest model, or begin a lineage."""
+        newest = self._log.newest()
+        if newest is None or unfit(newest, self.lineage):
+            ids = list(reversed(self._log.learned()))
+            careful = CarefulRegressor(self._maker, self.lineage)
+            return _Memory(
+                fence=claim.fence, careful=careful, parent="", learned=Learned(), relearn=ids, renewed=bool(ids)
+            )
+        manifest = newest.manifest
+        return _Memory(
+            fence=claim.fence,
+            careful=CarefulRegressor(self._maker, self.lineage, model=newest.model),
+            parent=manifest.version,
+            learned=Learned.of(manifest),
+        )
+
+    def _learn_next(self, memory: _Memory, claim: Claim) -> list[Poison]:
+        if memory.relearn:
+            ids = memory.relearn[-self._batch :]
+            poison = _learn(memory, self._log.batch(ids))
+            del memory.relearn[-self._batch :]
+            return poison
+        batch = self._log.matured(claim, after=memory.position, limit=self._batch)
+        if not len(batch):
+            return []
+        poison = _learn(memory, batch)
+        memory.position = batch.last
+        memory.oldest = float(batch.windows.closes_at[0]) if memory.oldest is None else memory.oldest
+        failed = {p.decision for p in poison}
+        for decision, facts in zip(batch.windows.ids, batch.facts, strict=True):
+            if decision not in failed:
+                (memory.pending if facts is not None else memory.never).append(decision)
+        return poison
+
+    def _is_due(self, memory: _Memory) -> bool:
+        waited = self._clock() - self._published_at >= self._publish_every_s
+        return waited or memory.renewed or len(memory.pending) >= self._most_pending
+
+    def _checkpoint(self, memory: _Memory) -> Checkpoint:
+        """What there is to commit: nothing while a new lineage has not caught up."""
+        if memory.relearn:
+            return Checkpoint()
+        model, careful = None, memory.careful
+        if careful.recent is not None and (memory.pending or memory.renewed):
+            model = package(
+                careful.regressor.serialize(),
+                careful.regressor.weights(),
+                lineage=self.lineage,
+                parent=memory.parent,
+                learned=memory.learned,
+                recent=careful.recent,
+                created_at=self._clock(),
+            )
+        return Checkpoint(model=model, learned=memory.pending, quarantined=memory.poison, never=memory.never)
+
+    def _durable(self, memory: _Memory, checkpoint: Checkpoint) -> str | None:
+        """Forget what no longer waits; the position goes back, since decisions may have been logged late."""
+        memory.pending, memory.poison, memory.never = [], [], []
+        memory.position, memory.oldest, memory.renewed = START, None, False
+        if checkpoint.model is None:
+            return None
+        self._published_at = self._clock()
+        memory.parent = checkpoint.model.manifest.version
+        return memory.parent
+
+
+def _learn(memory: _Memory, batch: LoggedBatch) -> list[Poison]:
+    """Learn what has facts and can be learned."""
+    batch = batch.pick([i for i, facts in enumerate(batch.facts) if facts is not None])
+    poison = memory.careful.learn(batch)
+    failed = {p.decision for p in poison}
+    kept = [i for i, decision in enumerate(batch.windows.ids) if decision not in failed]
+    memory.learned = memory.learned.more(batch.windows.opens_at[kept])
+    memory.poison += failed
+    return poison
