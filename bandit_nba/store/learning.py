@@ -186,11 +186,11 @@ def _batch(connection: sa.Connection, rows: Sequence[Any]) -> LoggedBatch:
         catalogues=catalogues,
         facts=facts,
         windows=windows,
-        outcomes=_outcomes(connection, windows),
+        outcomes=outcomes_within(connection, windows),
     )
 
 
-def _outcomes(connection: sa.Connection, windows: Windows) -> Outcomes:
+def outcomes_within(connection: sa.Connection, windows: Windows) -> Outcomes:
     """All outcomes that may count for these decisions: those that name one, and those of their customers meanwhile."""
     found: list[Any] = []
     query = sa.select(
