@@ -18,6 +18,7 @@ COMMANDS = {
     "init": "Write a new workspace: four commented files to make your own.",
     "check": "Check a whole workspace and say what is in it.",
     "catalogue": "Check or list the actions of a workspace.",
+    "serve": "Run the service: decisions and outcomes over HTTP, and the learner beside them.",
     "evaluate": "What policies would have earned, from the log alone.",
     "audit": "Make every logged decision again, and say whether the log tells the truth.",
     "demo": "Watch the system learn on 7,043 real customers, then read whether it did.",
