@@ -81,7 +81,7 @@ def _documentation(operations: Sequence[Operation]) -> Operation:
         name="getOpenapi",
         summary="This document.",
         handler=describe,
-        replies={200: dict},
+        replies={200: (dict,)},
     )
 
 

@@ -32,8 +32,11 @@ class ReplicaDeployment:
     def __init__(self, path: str) -> None:
         from bandit_nba.online.replica import Replica
         from bandit_nba.workspace import open_workspace
+        from serve.logs import write_logs
 
-        self._replica = Replica.open(open_workspace(path))
+        workspace = open_workspace(path)
+        write_logs(workspace.path, "replica")
+        self._replica = Replica.open(workspace)
 
     def __serve_build_asgi_app__(self) -> Any:
         """The application, also for the short way; its lifespan closes the replica."""
@@ -68,8 +71,10 @@ class LearnerDeployment:
         from bandit_nba.online.learning_loop import LearningLoop
         from bandit_nba.store.database import Database
         from bandit_nba.workspace import open_workspace
+        from serve.logs import write_logs
 
         workspace = open_workspace(path)
+        write_logs(workspace.path, "learner")
         self._database = Database.open(workspace.database_url)
         self._loop = LearningLoop.open(workspace, self._database)
         self._loop.start()

@@ -53,8 +53,8 @@ Handler = Callable[[Call], Awaitable[Reply]]
 class Operation:
     """A method on a path: its handler, and all that the OpenAPI document says of it.
 
-    takes: type of the body, None for no body. media_types: what the body may be. replies: by status, the type of the
-    body. limit_bytes: longer bodies are refused with 413. refuses: what can go wrong beyond what all share.
+    takes: what the body may be, none for no body. media_types: how it may be written. replies: by status, what the body
+    may be. limit_bytes: longer bodies are refused with 413. refuses: what can go wrong beyond what all share.
     """
 
     method: str
@@ -62,8 +62,8 @@ class Operation:
     name: str
     summary: str
     handler: Handler
-    replies: Mapping[int, Any]
-    takes: Any = None
+    replies: Mapping[int, tuple[Any, ...]]
+    takes: tuple[Any, ...] = ()
     media_types: tuple[str, ...] = (JSON,)
     limit_bytes: int = MIB
     refuses: tuple[Kind, ...] = ()
@@ -141,7 +141,7 @@ async def send_reply(send: SendCallable, reply: Reply, *, with_body: bool = True
 
 async def _call(operation: Operation, scope: Scope, receive: ReceiveCallable) -> Call:
     params = {name: _decoded(value) for name, value in scope.get("path_params", {}).items()}
-    if operation.takes is None:
+    if not operation.takes:
         return Call(params, b"")
     media_type, length = b"", 0
     for name, value in scope["headers"]:

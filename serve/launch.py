@@ -1,6 +1,7 @@
 """Runs the whole service on this machine until it is told to stop, and leaves no process behind."""
 
 import contextlib
+import io
 import logging
 import os
 import shutil
@@ -18,7 +19,9 @@ from pathlib import Path
 from types import FrameType
 
 from bandit_nba.errors import RefusedError, SettingsError
+from bandit_nba.online.replica import Replica
 from bandit_nba.workspace import Workspace
+from serve.app import create_app
 from serve.environment import MARK, free_ports, variables
 
 READY_WITHIN_S = 90.0
@@ -59,6 +62,7 @@ def run(workspace: Workspace, address: Address, *, replicas: int, on_ready: Call
     """
     _refuse_loaded_ray()
     _refuse_taken(address)
+    _rehearse(workspace)
     name = uuid.uuid4().hex
     with _private_directory() as directory, _no_process_left(name):
         os.environ.update(variables(directory, free_ports(), name=name))
@@ -95,6 +99,15 @@ def _refuse_taken(address: Address) -> None:
         ) from None
 
 
+def _rehearse(workspace: Workspace) -> None:
+    """Make a replica here first: what is wrong is then one clear error, and not pages of traces from Ray's workers."""
+    replica = Replica.open(workspace)
+    try:
+        create_app(replica)
+    finally:
+        replica.close()
+
+
 @contextlib.contextmanager
 def _private_directory() -> Iterator[Path]:
     """For sockets, Ray's files and logs; only the owner may look inside. It stays where something went wrong."""
@@ -121,15 +134,16 @@ def _start(workspace: Workspace, address: Address, *, replicas: int, directory: 
 
     from serve import deployments
 
-    logging.getLogger("ray").setLevel(logging.WARNING)
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    for name in ("ray", "ray.serve"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     wanted = replicas * deployments.REPLICA_CPUS + deployments.LEARNER_CPUS
     ray.init(
         address="local",
         num_cpus=max(os.cpu_count() or 1, int(wanted) + 1),
         include_dashboard=False,
         object_store_memory=_OBJECT_STORE_BYTES,
-        logging_level=logging.WARNING,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
         _temp_dir=str(directory / "ray"),
     )
     ray_serve.start(
@@ -169,9 +183,10 @@ def _stop() -> None:
     from ray import serve as ray_serve
 
     ends: tuple[Callable[[], None], ...] = (ray_serve.shutdown, ray.shutdown)
-    for end in ends:
-        with contextlib.suppress(Exception):
-            end()
+    with contextlib.redirect_stdout(io.StringIO()):  # where Ray prints that it has killed what it was asked to end
+        for end in ends:
+            with contextlib.suppress(Exception):
+                end()
 
 
 @contextlib.contextmanager

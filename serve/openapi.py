@@ -16,7 +16,7 @@ _PARAMETER = {"name": "decisionId", "in": "path", "required": True, "schema": {"
 
 def document(operations: Sequence[Operation]) -> bytes:
     """JSON of OpenAPI 3.1."""
-    types = [kind for o in operations for kind in (*o.replies.values(), o.takes) if kind is not None]
+    types = [kind for o in operations for one in (*o.replies.values(), o.takes) for kind in one]
     schemas, components = msgspec.json.schema_components([*types, Problem], ref_template=_REF)
     schema_of = dict(zip(map(repr, types), schemas, strict=False))
     paths: dict[str, dict[str, Any]] = {}
@@ -36,25 +36,30 @@ def _operation(operation: Operation, schema_of: dict[str, Any]) -> dict[str, Any
     said: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary}
     if "{decisionId}" in operation.path:
         said["parameters"] = [_PARAMETER]
-    if operation.takes is not None:
-        content: dict[str, Any] = {"schema": schema_of[repr(operation.takes)]}
+    if operation.takes:
+        content: dict[str, Any] = {"schema": _one_of(operation.takes, schema_of)}
         if operation.example is not None:
             content["example"] = operation.example
         said["requestBody"] = {"required": True, "content": dict.fromkeys(operation.media_types, content)}
     said["responses"] = {
         str(status): {
             "description": _SUCCESS.get(status, "OK"),
-            "content": {"application/json": {"schema": schema_of[repr(kind)]}},
+            "content": {"application/json": {"schema": _one_of(kinds, schema_of)}},
         }
-        for status, kind in operation.replies.items()
+        for status, kinds in operation.replies.items()
     } | _refusals(operation)
     return said
+
+
+def _one_of(kinds: Sequence[Any], schema_of: dict[str, Any]) -> dict[str, Any]:
+    schemas = [schema_of[repr(kind)] for kind in kinds]
+    return schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
 
 
 def _refusals(operation: Operation) -> dict[str, Any]:
     """Problems by status; several kinds of one status stand together."""
     kinds: list[Kind] = [*operation.refuses, problems.INTERNAL]
-    if operation.takes is not None:
+    if operation.takes:
         kinds += [problems.MALFORMED, problems.TOO_SLOW, problems.TOO_LARGE, problems.CONTENT_TYPE, problems.INVALID]
     if "{" in operation.path:
         kinds.append(problems.UNKNOWN_ID)

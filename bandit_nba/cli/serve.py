@@ -60,4 +60,4 @@ Ask for a decision, tell what came of it, and see whether it is learning:
   curl {url}/v1/outcomes {json} -d '{{"outcomeId":"o-1","decisionId":"d-1","type":"{outcome}"}}'
   curl {url}/v1/status
 
-All addresses: {url}/openapi.json"""
+All addresses: {url}/openapi.json   Logs: {workspace.path / "logs"}"""

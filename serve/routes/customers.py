@@ -37,10 +37,10 @@ def operations(replica: Replica) -> list[Operation]:
             name="putCustomers",
             summary="Keep up to 1,000 profiles in place of the ones before; 207 if some were refused.",
             handler=put,
-            takes=list[CustomerProfile],
+            takes=(list[CustomerProfile],),
             media_types=(JSON, NDJSON),
             limit_bytes=16 * MIB,
-            replies={200: CustomerPage, 207: CustomerPage},
+            replies={200: (CustomerPage,), 207: (CustomerPage,)},
             refuses=problems.OF_STORE,
             example=[{"customerId": "4711", "facts": {}}],
         )

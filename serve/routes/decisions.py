@@ -36,8 +36,8 @@ def operations(replica: Replica) -> list[Operation]:
             name="decide",
             summary="Decide the next best action for a customer. The same id again gives the same answer.",
             handler=decide,
-            takes=DecisionRequest,
-            replies={201: DecisionAnswer, 200: DecisionAnswer},
+            takes=(DecisionRequest,),
+            replies={201: (DecisionAnswer,), 200: (DecisionAnswer,)},
             refuses=(problems.CONFLICT, *problems.OF_STORE),
             example={"decisionId": "web-7c1f", "customerId": "4711", "channel": "web", "facts": {}},
         ),
@@ -47,7 +47,7 @@ def operations(replica: Replica) -> list[Operation]:
             name="activateDecision",
             summary="Let a deferred decision count: it was shown. Again changes nothing.",
             handler=activate,
-            replies={200: LoggedDecision},
+            replies={200: (LoggedDecision,)},
             refuses=(problems.UNKNOWN_ID, problems.REFUSED, *problems.OF_STORE),
         ),
         Operation(
@@ -56,7 +56,7 @@ def operations(replica: Replica) -> list[Operation]:
             name="getDecision",
             summary="A decision as the log keeps it, with everything that could have been chosen and its chance.",
             handler=look,
-            replies={200: LoggedDecision},
+            replies={200: (LoggedDecision,)},
             refuses=(problems.UNKNOWN_ID, *problems.OF_STORE),
         ),
     ]

@@ -32,7 +32,7 @@ def operations(replica: Replica) -> list[Operation]:
             name="getStatus",
             summary="Whether it is learning, in words, and the numbers behind it.",
             handler=status,
-            replies={200: Status},
+            replies={200: (Status,)},
             refuses=problems.OF_STORE,
         ),
         Operation(
@@ -41,7 +41,7 @@ def operations(replica: Replica) -> list[Operation]:
             name="getLiveness",
             summary="200 while the process answers.",
             handler=alive,
-            replies={200: Health},
+            replies={200: (Health,)},
         ),
         Operation(
             method="GET",
@@ -49,7 +49,7 @@ def operations(replica: Replica) -> list[Operation]:
             name="getReadiness",
             summary="200 if a decision could be stored now.",
             handler=ready,
-            replies={200: Health},
+            replies={200: (Health,)},
             refuses=problems.OF_STORE,
         ),
     ]

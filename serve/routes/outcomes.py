@@ -39,9 +39,9 @@ def operations(replica: Replica) -> list[Operation]:
                 "201 if all are kept, 200 if all were known, 207 if some were refused."
             ),
             handler=collect,
-            takes=Outcome | list[Outcome],
+            takes=(Outcome, list[Outcome]),
             limit_bytes=16 * MIB,
-            replies={201: OutcomeResult | OutcomePage, 200: OutcomeResult | OutcomePage, 207: OutcomePage},
+            replies={201: (OutcomeResult, OutcomePage), 200: (OutcomeResult, OutcomePage), 207: (OutcomePage,)},
             refuses=(problems.CONFLICT, *problems.OF_STORE),
             example=[{"outcomeId": "o-1", "decisionId": "web-7c1f", "type": "accept"}],
         )
