@@ -107,8 +107,12 @@ class Environment:
         return found
 
     def activation(self, values: Mapping[str, object]) -> Any:
-        """What a program reads of one row: variables by name; a fact that is left out is unknown."""
-        return self._one_action.Activation(values)
+        """What a program reads of one row: variables by name; a fact that is left out is unknown.
+
+        CEL's Python binding cuts texts at a NUL character, so "gold\\0" would pass for "gold": they are left out.
+        """
+        cut = [name for name, value in values.items() if _would_be_cut(value)]
+        return self._one_action.Activation({n: v for n, v in values.items() if n not in cut} if cut else values)
 
     def _compiled(self, env: Any, source: str, text: str, where: str) -> Any:
         try:
@@ -124,6 +128,12 @@ class Environment:
                 hint="compare it, such as == or >=",
             )
         return program
+
+
+def _would_be_cut(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    return isinstance(value, list) and any("\0" in member for member in value)
 
 
 def _known_as_variables(text: str, where: str) -> str:
