@@ -18,9 +18,11 @@ from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.sample import draw
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.errors import UnknownIdError
+from bandit_nba.settings import version_of
 from tests.decide import decide_world as world
 
-REWARD = b'{"unit":"response","outcomes":{"accept":{"reward":1.0}}}'
+REWARD = b'{"outcomes":{"accept":{"reward":1.0}},"unit":"response"}'
+REWARD_VERSION = version_of(msgspec.json.decode(REWARD))
 
 
 class Memory:
@@ -32,7 +34,7 @@ class Memory:
         }
         for policy in policies or (world.POLICY,):
             self.definitions["policy", policy.version] = msgspec.json.encode(policy, order="sorted")
-        self.definitions["reward", "r1"] = REWARD
+        self.definitions["reward", REWARD_VERSION] = REWARD
         self.models: dict[str, Scorer] = {"exact": world.ExactModel()}
         self.salts = {"s1": world.SALT}
 
@@ -64,7 +66,8 @@ def _log(decisions: Decisions, versions: Versions) -> list[DecisionRecord]:
 def _decided(rows: int, *, seed: int = 0, engine: Engine | None = None, readable: float = 1.0) -> list[DecisionRecord]:
     engine, model = engine or world.engine(), world.ExactModel()
     return _log(
-        engine.decide(world.requests(rows, seed=seed, readable=readable), model), engine.versions(model, reward="r1")
+        engine.decide(world.requests(rows, seed=seed, readable=readable), model),
+        engine.versions(model, reward=REWARD_VERSION),
     )
 
 
@@ -96,7 +99,7 @@ class TestTrueLogs:
         asked = world.requests(100, seed=1)
         after_rules = eligible(engine.catalogue, engine.rules, asked)
         rest = world.requests(40, seed=2)
-        versions = engine.versions(model, reward="r1")
+        versions = engine.versions(model, reward=REWARD_VERSION)
         fallbacks = [
             *_log(fallback_decisions(asked, engine.arms, engine.salt, eligibility=after_rules), versions),
             *_log(fallback_decisions(rest, engine.arms, engine.salt, eligibility=None), versions),
@@ -124,7 +127,7 @@ class TestTrueLogs:
         ):
             engine, scorer = world.engine(policy), source.models[model]
             requests = world.requests(60, seed=10 + i)
-            rows += _log(engine.decide(requests, scorer), engine.versions(scorer, reward="r1"))
+            rows += _log(engine.decide(requests, scorer), engine.versions(scorer, reward=REWARD_VERSION))
 
         found = _audited([rows[i] for i in np.random.default_rng(1).permutation(len(rows))], source)
 
@@ -270,10 +273,19 @@ class TestLostDefinitions:
         assert found.differ == {"definitions": 300}
         assert f"{kind} is not known any more" in found.first[0].what[0]
 
-    def test_a_definition_that_was_changed(self, log: list[DecisionRecord]) -> None:
+    @pytest.mark.parametrize(
+        ("kind", "old", "new"),
+        [
+            ("policy", b'"floor":0.05', b'"floor":0.04'),
+            ("reward", b'"response"', b'"money"'),
+            ("catalogue", b'"v1"', b'"v9"'),
+        ],
+    )
+    def test_a_definition_that_was_changed(self, log: list[DecisionRecord], kind: str, old: bytes, new: bytes) -> None:
         source = Memory()
-        key = ("policy", world.POLICY.version)
-        source.definitions[key] = source.definitions[key].replace(b'"floor":0.05', b'"floor":0.04')
+        key = next(key for key in source.definitions if key[0] == kind)
+        assert old in source.definitions[key]
+        source.definitions[key] = source.definitions[key].replace(old, new)
 
         found = _audited(log, source)
 
