@@ -13,7 +13,7 @@ from bandit_nba.evaluate.policies import Fixed, JudgedPolicy, Learned, LoggingPo
 from bandit_nba.evaluate.result import Estimate
 from bandit_nba.evaluate.stored import read_log
 from bandit_nba.learn.manifest import Manifest
-from bandit_nba.learn.registry import load_scorer
+from bandit_nba.learn.registry import verified
 from bandit_nba.settings import nearest
 from bandit_nba.store import models
 from bandit_nba.store.database import Database
@@ -63,8 +63,8 @@ def judge_workspace(
         log = read_log(database, workspace.rewards, workspace.catalogue.facts, now_s=now_s)
         with database.read() as connection:
             known = [row.manifest for row in models.listing(connection, limit=100_000)]
-        manifest = _chosen(known, model, log.decided_at)
-        scorer = load_scorer(database, manifest.version)
+            manifest = _chosen(known, model, log.decided_at)
+            scorer = verified(models.read(connection, manifest.version))
     finally:
         database.close()
     late = log.between(manifest.learned_until)

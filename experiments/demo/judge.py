@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import sqlalchemy as sa
-from bandit_nba.evaluate.stored import read_log
-from bandit_nba.learn.registry import load_scorer, manifest_of
 
 from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.decide.batch import Floats, Ints
@@ -15,7 +13,9 @@ from bandit_nba.evaluate.judge import Judgement
 from bandit_nba.evaluate.judge import judge as judged_on
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.evaluate.policies import Fixed, JudgedPolicy, Learned, LoggingPolicy, Uniform
-from bandit_nba.store import tables
+from bandit_nba.evaluate.stored import read_log
+from bandit_nba.learn.registry import verified
+from bandit_nba.store import models, tables
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import Workspace
 from simulators.drive import Played
@@ -54,11 +54,12 @@ def judge(workspace: Workspace, world: TelcoWorld, played: Played, *, frozen_mod
     database = Database.open(workspace.database_url, create=False)
     try:
         log = read_log(database, workspace.rewards, workspace.catalogue.facts, now_s=time.time())
-        scorer = load_scorer(database, frozen_model)
-        manifest = manifest_of(database, frozen_model)
+        with database.read() as connection:
+            stored = models.read(connection, frozen_model)
         counts = _counts(database, played)
     finally:
         database.close()
+    scorer, manifest = verified(stored), stored.manifest
     early, late = log.between(-np.inf, after_s), log.between(after_s)
     rng = np.random.default_rng(20_261_122)
     fixed = best_fixed(early, workspace, rng=rng)

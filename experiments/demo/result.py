@@ -14,11 +14,12 @@ from experiments.demo.table import COLUMNS, POLICIES, WORDS, covers, rows, verdi
 DEFINITIONS = {
     "reward": "1 if the customer accepted within the wait, otherwise 0.",
     "uniform": "Every eligible action with the same probability.",
-    "best fixed action": "One action for everybody who may have it; chosen on the earlier decisions only.",
+    "logging (online)": "What really decided: the learning policy with its exploration.",
+    "best fixed": "One action for everybody who may have it; chosen on the earlier decisions only.",
     "learned, greedy": "Always the action with the highest expected reward of the frozen model.",
     "oracle": "Always the truly best action; only a simulator knows it.",
     "truth": "Mean over the judged decisions of the true expected reward of what the policy would have done.",
-    "IPS, SNIPS, DR": "Estimates from the log: inverse propensity score; its self-normalised form; doubly robust.",
+    "IPS, SNIPS, DR": "From the log: inverse propensity score; its self-normalised form; doubly robust (cross-fitted).",
     "ESS": "Effective sample size: how many decisions of the judged policy itself the log is worth.",
     "95 % interval": "Drawn anew many times, about 95 of 100 such intervals hold the truth.",
 }

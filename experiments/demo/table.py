@@ -3,17 +3,18 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from bandit_nba.evaluate.result import Estimate
 from experiments.demo.run import Result
 
-WORDS = {"ips": "IPS", "snips": "SNIPS", "dr": "DR, cross-fitted"}
+WORDS = {"ips": "IPS", "snips": "SNIPS", "dr": "DR"}
 POLICIES = {
-    "logging": "logging policy (it explored)",
+    "logging": "logging (online)",
     "uniform": "uniform",
-    "best fixed": "best fixed action",
+    "best fixed": "best fixed",
     "learned": "learned, greedy",
 }
 
@@ -29,14 +30,12 @@ def rows(result: Result) -> Iterator[tuple[str, str, str, str, str, str, str]]:
     for judgement in judged.judgements:
         truth = judged.truth[judgement.policy]
         title = POLICIES[judgement.policy]
-        if judgement.policy == "best fixed":
-            title += f" ({judged.best_fixed})"
         for name, e in judgement.estimates.items():
             interval = f"{e.low:.4f} to {e.high:.4f}"
             covered = "yes" if covers(e, truth) else "no"
             yield title, WORDS[name], f"{e.value:.4f}", interval, f"{e.ess:,.0f}", f"{truth:.4f}", covered
             title = ""
-    yield "oracle (knows every customer)", "", "", "", "", f"{judged.truth['oracle']:.4f}", ""
+    yield "oracle", "", "", "", "", f"{judged.truth['oracle']:.4f}", ""
 
 
 COLUMNS = ("policy", "estimator", "estimate", "95 % interval", "ESS", "truth", "covers")
@@ -45,9 +44,16 @@ COLUMNS = ("policy", "estimator", "estimate", "95 % interval", "ESS", "truth", "
 def show(result: Result, page: Path, console: Console) -> None:
     """Verdict, table, counts and where to look."""
     judged, counts = result.judged, result.judged.counts
-    table = Table(title=f"Judged on the last {len(judged.log):,} decisions (reward per decision)", title_justify="left")
+    table = Table(
+        title=f"Reward per decision, judged on the last {len(judged.log):,} decisions",
+        caption=f"best fixed: always {judged.best_fixed}; oracle: knows every customer's mind",
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+    )
     for name in COLUMNS:
-        table.add_column(name, justify="left" if name in ("policy", "estimator") else "right")
+        table.add_column(name, justify="left" if name in ("policy", "estimator") else "right", no_wrap=True)
     for row in rows(result):
         table.add_row(*row, end_section=row[1] == WORDS["dr"])
     console.print()
