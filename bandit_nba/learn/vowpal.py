@@ -109,7 +109,9 @@ class VowpalRegressor:
         self._check_weights("has learned")
 
     def predict(self, contexts: FeatureRows, arms: FeatureRows) -> Floats:
-        """Expected reward by VW itself, float64 (N, K): slow, to check compiled scores by; weights do not change.
+        """Expected reward by VW itself, float64 (N, K): slow, to check compiled scores by.
+
+        A copy of the model predicts, since VW's predictions move the clock of its learning rate.
 
         Raises
         ------
@@ -120,10 +122,11 @@ class VowpalRegressor:
         _check_rows(arms, ARM, "arms")
         of_arms = _Arms(arms, self.bits)
         examples = [of_arms.example(arm, 0.0) for arm in range(len(arms))]
+        copy = _Trusting([*self.vw_args, "--quiet"], model_data=self.serialize())
         expected = np.empty((len(contexts), len(arms)))
         for row, context in enumerate(_Shared(contexts, self.bits)):
             # pairs of arm and cost, not in the arms' order
-            costs = cast(list[tuple[int, float]], self._vw.predict_one([context, *examples]))
+            costs = cast(list[tuple[int, float]], copy.predict_one([context, *examples]))
             for arm, cost in costs:
                 expected[row, arm] = -cost
         return expected
