@@ -10,6 +10,7 @@ arm never overtakes "no action", and the priority is continuous at gain 0, incre
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -22,6 +23,19 @@ from bandit_nba.errors import SettingsError
 RewardUnit = Literal["response", "money"]
 
 SMALLEST, LARGEST = 1e-9, 1e9  # of a factor, so that no product or quotient leaves the finite numbers
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What one arm's gain is weighed by, each above zero."""
+
+    value: float
+    lever: float
+
+    @property
+    def multiplier(self) -> float:
+        """All of them together."""
+        return self.value * self.lever
 
 
 def priorities(expected_reward: Floats, multiplier: Floats) -> Floats:
@@ -51,19 +65,18 @@ def multipliers(arms: Sequence[Arm], settings: Arbitration, *, reward_unit: Rewa
             got=True,
             allowed='true only where the unit in rewards.toml is "response"',
         )
-    factors = [_value(arm, settings) * _lever(arm, settings) for arm in arms[1:]]
-    return np.array([1.0, *factors])
+    return np.array([factors(arm, settings).multiplier for arm in arms])
 
 
-def _value(arm: Arm, settings: Arbitration) -> float:
-    if not settings.use_value:
-        return 1.0
-    return _bounded(arm.action.value, where=f"catalogue.toml: value of {arm.action.id} (arbitration.use_value is true)")
-
-
-def _lever(arm: Arm, settings: Arbitration) -> float:
-    group = arm.action.group
-    return _bounded(settings.levers.get(group, 1.0), where=f"policy.toml: arbitration.levers.{group}")
+def factors(arm: Arm, settings: Arbitration) -> Factors:
+    """The factors of one arm; 1 where none is declared, and for "no action"."""
+    if arm.action.kind == "none":
+        return Factors(value=1.0, lever=1.0)
+    action = arm.action
+    weighed = f"catalogue.toml: value of {action.id} (policy.toml says arbitration.use_value = true)"
+    value = _bounded(action.value, where=weighed) if settings.use_value else 1.0
+    lever = _bounded(settings.levers.get(action.group, 1.0), where=f"policy.toml: arbitration.levers.{action.group}")
+    return Factors(value=value, lever=lever)
 
 
 def _bounded(factor: float, *, where: str) -> float:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit_nba.decide.batch import Floats, Ints
-from bandit_nba.decide.compare import TOLERANCE, Found, Maker, beside, compare, maker
+from bandit_nba.decide.compare import TOLERANCE, Found, beside, compare
 from bandit_nba.decide.pit import BINS, histogram, randomised_pit, uniformity
-from bandit_nba.decide.recompute import Past, Source
+from bandit_nba.decide.recompute import Maker, Past, Source, maker
 from bandit_nba.decide.record import DecisionRecord, LoggedDecision, Versions, logged
 from bandit_nba.decide.sample import ARM, draw, uniforms
 from bandit_nba.errors import InputError, NbaError

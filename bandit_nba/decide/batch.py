@@ -150,16 +150,16 @@ class Requests:
         )
 
 
-Stage = Literal[
+Stage = Literal[  # in the order of asking
     "validity",
     "channel",
+    "profile",
     "consent",
     "eligibility",
     "applicability",
     "suitability",
     "ownership",
     "contact",
-    "profile",
     "fallback",
 ]
 

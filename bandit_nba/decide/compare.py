@@ -3,23 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Literal
 
 import numpy as np
 
 from bandit_nba.catalogue import Arm
-from bandit_nba.catalogue.action import NO_ACTION
-from bandit_nba.decide.batch import Bools, Decisions, Floats, Requests
-from bandit_nba.decide.eligibility import eligible
+from bandit_nba.decide.batch import Bools, Decisions, Floats
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.fallback import fallback_decisions
-from bandit_nba.decide.recompute import Past, facts_of, requests_of
+from bandit_nba.decide.recompute import Past, decide_again, facts_of
 from bandit_nba.decide.record import LoggedDecision
 from bandit_nba.errors import NbaError
 
 TOLERANCE = 1e-9
-
-Maker = Literal["engine", "fallback over safe arms", "fallback to no action"]
 
 
 @dataclass
@@ -45,13 +39,6 @@ class _Cells:
     expected_reward: Floats
 
 
-def maker(row: LoggedDecision) -> Maker:
-    """What made this decision. Where the rules failed the fallback left "no action" alone, whatever they say today."""
-    if row.kind != "fallback":
-        return "engine"
-    return "fallback to no action" if row.arms == (NO_ACTION,) else "fallback over safe arms"
-
-
 def compare(group: Mapping[int, LoggedDecision], past: Past, found: Found) -> None:
     """Make rows again and note what differs; they share versions and maker."""
     try:
@@ -59,7 +46,7 @@ def compare(group: Mapping[int, LoggedDecision], past: Past, found: Found) -> No
         group = _readable(group, engine, found)
         rows = list(group.values())
         if rows:
-            again = _made_again(rows, requests_of(rows, engine.catalogue.facts), engine, past)
+            again = _cells(decide_again(rows, past))
             _note(group, _logged_cells(rows, engine.arms), again, engine.arms, found)
     except NbaError as error:
         found.add(group, "definitions", str(error))
@@ -101,15 +88,6 @@ def _logged_cells(rows: Sequence[LoggedDecision], arms: Sequence[Arm]) -> _Cells
     probability[at, of] = [p for row in rows for p in row.probabilities]
     expected_reward[at, of] = [q for row in rows for q in row.expected_rewards]
     return _Cells(mask=mask, probability=probability, expected_reward=expected_reward)
-
-
-def _made_again(rows: Sequence[LoggedDecision], requests: Requests, engine: Engine, past: Past) -> _Cells:
-    made_by = maker(rows[0])
-    if made_by == "engine":
-        return _cells(engine.decide(requests, past.scorer(rows[0].versions)))
-    after_rules = made_by == "fallback over safe arms"
-    eligibility = eligible(engine.catalogue, engine.rules, requests) if after_rules else None
-    return _cells(fallback_decisions(requests, engine.arms, engine.salt, eligibility=eligibility))
 
 
 def _cells(decisions: Decisions) -> _Cells:

@@ -8,17 +8,22 @@ import msgspec
 import numpy as np
 
 from bandit_nba.catalogue import Catalogue, FactSchema
+from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.catalogue.facts import FactValue, checked
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.arbitrate import RewardUnit
-from bandit_nba.decide.batch import Coded, Facts, Requests
+from bandit_nba.decide.batch import Coded, Decisions, Facts, Requests
+from bandit_nba.decide.eligibility import eligible
 from bandit_nba.decide.engine import Engine
+from bandit_nba.decide.fallback import fallback_decisions
 from bandit_nba.decide.policy import Policy
 from bandit_nba.decide.record import LoggedDecision, Versions
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.errors import StoreError, UnknownIdError
 from bandit_nba.settings import version_of
+
+Maker = Literal["engine", "fallback over safe arms", "fallback to no action"]
 
 ENGINES, MODELS = 16, 8  # kept at hand; a log in the order of time uses few at once
 
@@ -116,6 +121,30 @@ def requests_of(rows: Sequence[LoggedDecision], schema: FactSchema) -> Requests:
         facts=Facts.from_rows([facts_of(row, schema) for row in rows], schema),
         readable=np.array([row.kind != "unreadable" for row in rows], dtype=np.bool_),
     )
+
+
+def maker(row: LoggedDecision) -> Maker:
+    """What made this decision. Where the rules failed the fallback left "no action" alone, whatever they say today."""
+    if row.kind != "fallback":
+        return "engine"
+    return "fallback to no action" if row.arms == (NO_ACTION,) else "fallback over safe arms"
+
+
+def decide_again(rows: Sequence[LoggedDecision], past: Past) -> Decisions:
+    """Decisions as they were made; `rows` share versions and maker, and their facts are as the catalogue declares.
+
+    Raises
+    ------
+    NbaError
+        If something that they name is gone or damaged.
+    """
+    engine, made_by = past.engine(rows[0].versions), maker(rows[0])
+    requests = requests_of(rows, engine.catalogue.facts)
+    if made_by == "engine":
+        return engine.decide(requests, past.scorer(rows[0].versions))
+    after_rules = made_by == "fallback over safe arms"
+    eligibility = eligible(engine.catalogue, engine.rules, requests) if after_rules else None
+    return fallback_decisions(requests, engine.arms, engine.salt, eligibility=eligibility)
 
 
 class _Reward(msgspec.Struct, frozen=True):
