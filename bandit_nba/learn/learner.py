@@ -21,6 +21,7 @@ from bandit_nba.learn.careful import CarefulRegressor, Poison
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.examples import ExampleMaker
 from bandit_nba.learn.log import START, Checkpoint, Claim, LearningLog, LoggedBatch, Position
+from bandit_nba.learn.options import vw_arguments
 from bandit_nba.learn.registry import Learned, Lineage, package, unfit
 
 
@@ -95,6 +96,7 @@ class Learner:
         self.lineage = Lineage(
             features=policy.features,
             learning=policy.learning,
+            vw_args=vw_arguments(policy.features, policy.learning),
             feature_version=self._maker.featuriser.version,
             reward_version=rewards.version,
             reward_range=rewards.range,

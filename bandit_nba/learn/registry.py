@@ -34,14 +34,10 @@ class Lineage:
 
     features: FeatureSettings
     learning: Learning
+    vw_args: tuple[str, ...]
     feature_version: str
     reward_version: str
     reward_range: tuple[float, float]
-
-    @property
-    def vw_args(self) -> tuple[str, ...]:
-        """VW's arguments under these settings."""
-        return vw_arguments(self.features, self.learning)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from bandit_nba.catalogue import Catalogue
-from bandit_nba.errors import StoreError, UnknownIdError
+from bandit_nba.errors import StoreError
 from bandit_nba.learn.join import Outcomes, Windows
 from bandit_nba.learn.log import Checkpoint, Claim, LoggedBatch, Position
 from bandit_nba.learn.manifest import StoredModel
@@ -111,11 +111,11 @@ class LearningStore:
             return None if version is None else models.read(connection, version)
 
     def catalogue(self, version: str) -> Catalogue:
-        """The catalogue stored under this version."""
+        """The catalogue stored under this version; a missing one is no fault of the decisions made under it."""
         with self._database.read() as connection:
             content = definitions.get(connection, "catalogue", version)
         if content is None:
-            raise UnknownIdError("no such catalogue version in the store", where="definitions", got=version)
+            raise StoreError("holds no such catalogue version", where="definitions", got=version)
         return msgspec.json.decode(content, type=Catalogue)
 
     def matured(self, claim: Claim, *, after: Position, limit: int) -> LoggedBatch:
