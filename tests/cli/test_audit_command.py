@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from bandit_nba.cli import application
 from bandit_nba.decide.batch import Coded, Facts
 from bandit_nba.decide.features import Featuriser
-from bandit_nba.decide.policy import Learning
 from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.learn.examples import Examples
+from bandit_nba.learn.options import vw_arguments
 from bandit_nba.learn.registry import Learned, Lineage, package, verified
 from bandit_nba.learn.sparse import SparseWeights
 from bandit_nba.online.decider import Decider
@@ -188,7 +188,8 @@ def _published(workspace: Workspace, database: Database) -> Scorer:
     featuriser = Featuriser(policy.features, workspace.catalogue.facts)
     lineage = Lineage(
         features=policy.features,
-        learning=Learning(),
+        learning=policy.learning,
+        vw_args=vw_arguments(policy.features, policy.learning),
         feature_version=featuriser.version,
         reward_version=workspace.rewards.version,
         reward_range=workspace.rewards.range,
