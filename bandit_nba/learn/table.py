@@ -96,6 +96,8 @@ class ArmTable:
         return total
 
     def _terms(self, letters: npt.NDArray[np.uint8], hashes: Hashes) -> Floats:
+        if not set(letters.tolist()) <= set(CONTEXT.encode()):
+            raise ModelError("knows no such namespace of a context", allowed=" and ".join(CONTEXT))
         rows = np.zeros((len(hashes), len(self.arms)))
         for letter in CONTEXT:
             at = np.flatnonzero(letters == ord(letter))
