@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import heapq
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,45 +58,22 @@ async def import_customers(session: aiohttp.ClientSession, ids: Sequence[str], p
     return done
 
 
-async def play(
-    session: aiohttp.ClientSession,
-    world: World,
-    *,
-    n: int,
-    channels: Sequence[str],
-    rng: np.random.Generator,
-    concurrency: int,
-    on_answer: Callable[[Played], None] = lambda _: None,
-    at: Sequence[tuple[int, Callable[[], Any]]] = (),
-) -> Played:
-    """Send n decisions from `concurrency` clients; each outcome follows after the world's delay.
+class Player:
+    """n decisions of one world, sent in as many parts as you like, each followed by its outcome after its delay.
 
-    Customers and channels are drawn before the first request and each decision's response from a stream of its own, so
-    that nothing depends on which answer comes first. `at`: awaitables to start once that many decisions were answered.
+    Customers and channels are drawn at once and each decision's response from a stream of its own, so that nothing
+    depends on which answer comes first. on_answer: called after each answer.
     """
-    player = _Player(session, world, n, channels, rng, on_answer)
-    started = time.perf_counter()
-    flusher = asyncio.create_task(player.flush())
-    try:
-        tickets = iter(range(n))
-        milestones = sorted(at, key=lambda pair: pair[0])
-        await asyncio.gather(*(player.client(tickets, milestones) for _ in range(concurrency)))
-    finally:
-        player.finished = True
-        await flusher
-    player.played.seconds = time.perf_counter() - started
-    return player.played
 
-
-class _Player:
     def __init__(
         self,
         session: aiohttp.ClientSession,
         world: World,
+        *,
         n: int,
         channels: Sequence[str],
         rng: np.random.Generator,
-        on_answer: Callable[[Played], None],
+        on_answer: Callable[[Played], None] = lambda _: None,
     ) -> None:
         self.session = session
         self.world = world
@@ -113,12 +90,24 @@ class _Player:
             reward=np.zeros(n),
         )
 
-    async def client(self, tickets: Any, milestones: list[tuple[int, Callable[[], Any]]]) -> None:
+    async def play(self, first: int, last: int, *, concurrency: int) -> None:
+        """Send decisions first ... last - 1 from `concurrency` clients; returns when their outcomes are sent too."""
+        started = time.perf_counter()
+        self.finished = False
+        flusher = asyncio.create_task(self.flush())
+        try:
+            tickets = iter(range(first, last))
+            await asyncio.gather(*(self.client(tickets) for _ in range(concurrency)))
+            self.played.seconds += time.perf_counter() - started
+        finally:
+            self.finished = True
+            await flusher
+
+    async def client(self, tickets: Iterator[int]) -> None:
+        """One client: the next decision as soon as the last one is answered."""
         for i in tickets:
             await self.decide(i)
             self.on_answer(self.played)
-            while milestones and self.played.answered >= milestones[0][0]:
-                await milestones.pop(0)[1]()
 
     async def decide(self, i: int) -> None:
         decision = f"{self.seed:010x}-{i:08d}"

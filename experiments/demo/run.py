@@ -16,7 +16,7 @@ from bandit_nba.errors import SettingsError
 from bandit_nba.workspace import open_workspace
 from experiments.demo.judge import Judged, judge
 from experiments.demo.service import free_port, running
-from simulators.drive import Played, import_customers, play
+from simulators.drive import Played, Player, import_customers
 from simulators.telco import TelcoWorld
 from simulators.telco_workspace import write_workspace
 
@@ -39,7 +39,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Frozen:
-    """The model that served when the first part ended, and the server's time then."""
+    """The model that had learned from the whole first part, and the time when the second part began."""
 
     model: str
     at_s: float
@@ -106,12 +106,7 @@ async def _loop(
     connector = aiohttp.TCPConnector(limit=CONCURRENCY + 8)
     timeout = aiohttp.ClientTimeout(total=30)
     seen: dict[str, Any] = {}
-    frozen: list[Frozen] = []
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", connector=connector, timeout=timeout) as session:
-
-        async def freeze() -> None:
-            status = await _status(session)
-            frozen.append(Frozen(model=status["model"]["version"], at_s=time.time()))
 
         async def watch() -> None:
             while True:
@@ -120,23 +115,27 @@ async def _loop(
 
         known = await import_customers(session, world.customers.ids, world.customers.profiles)
         say(f"{known:,} customers imported; sending {options.decisions:,} decisions and their outcomes ...")
+        player = Player(
+            session,
+            world,
+            n=options.decisions,
+            channels=CHANNELS,
+            rng=np.random.default_rng((options.seed, 20_261_122)),
+            on_answer=lambda played: on_progress(played, seen),
+        )
+        learned_on = int(options.decisions * FROZEN_SHARE)
         watcher = asyncio.create_task(watch())
         try:
-            played = await play(
-                session,
-                world,
-                n=options.decisions,
-                channels=CHANNELS,
-                rng=np.random.default_rng((options.seed, 20_261_122)),
-                concurrency=CONCURRENCY,
-                on_answer=lambda played: on_progress(played, seen),
-                at=[(int(options.decisions * FROZEN_SHARE), freeze)],
-            )
+            await player.play(0, learned_on, concurrency=CONCURRENCY)
+            status = await _settled(session)
+            frozen = Frozen(model=status["model"]["version"], at_s=time.time())
+            say(f"Model {frozen.model} is frozen; the rest of the decisions will judge it.")
+            await player.play(learned_on, options.decisions, concurrency=CONCURRENCY)
         finally:
             watcher.cancel()
-        say("Waiting until the last decisions have matured and been learned ...")
+        say("Waiting until the last decisions have matured ...")
         status = await _settled(session)
-    return played, frozen[0], status
+    return player.played, frozen, status
 
 
 async def _status(session: aiohttp.ClientSession) -> dict[str, Any]:

@@ -31,11 +31,11 @@ def rows(result: Result) -> Iterator[tuple[str, str, str, str, str, str, str]]:
         truth = judged.truth[judgement.policy]
         title = POLICIES[judgement.policy]
         for name, e in judgement.estimates.items():
-            interval = f"{e.low:.4f} to {e.high:.4f}"
+            interval = f"{e.low:.3f} to {e.high:.3f}"
             covered = "yes" if covers(e, truth) else "no"
-            yield title, WORDS[name], f"{e.value:.4f}", interval, f"{e.ess:,.0f}", f"{truth:.4f}", covered
+            yield title, WORDS[name], f"{e.value:.3f}", interval, f"{e.ess:,.0f}", f"{truth:.3f}", covered
             title = ""
-    yield "oracle", "", "", "", "", f"{judged.truth['oracle']:.4f}", ""
+    yield "oracle", "", "", "", "", f"{judged.truth['oracle']:.3f}", ""
 
 
 COLUMNS = ("policy", "estimator", "estimate", "95 % interval", "ESS", "truth", "covers")
