@@ -1,71 +1,24 @@
 """The audit finds nothing in a true log, names what was tampered with, and notices choices that were not drawn."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 import numpy as np
 import pytest
 
 from bandit_nba.decide.audit import ALARM, AuditResult, audit
-from bandit_nba.decide.batch import Decisions
 from bandit_nba.decide.eligibility import eligible
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.fallback import fallback_decisions
-from bandit_nba.decide.policy import Policy
-from bandit_nba.decide.record import DecisionRecord, Versions, records
-from bandit_nba.decide.salt import Salt
+from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.decide.sample import draw
-from bandit_nba.decide.scoring import Scorer
-from bandit_nba.errors import UnknownIdError
-from bandit_nba.settings import version_of
 from tests.decide import decide_world as world
-
-REWARD = b'{"outcomes":{"accept":{"reward":1.0}},"unit":"response"}'
-REWARD_VERSION = version_of(msgspec.json.decode(REWARD))
-
-
-class Memory:
-    """A source of definitions and models in memory."""
-
-    def __init__(self, *policies: Policy) -> None:
-        self.definitions = {
-            ("catalogue", world.CATALOGUE.version): msgspec.json.encode(world.CATALOGUE, order="sorted")
-        }
-        for policy in policies or (world.POLICY,):
-            self.definitions["policy", policy.version] = msgspec.json.encode(policy, order="sorted")
-        self.definitions["reward", REWARD_VERSION] = REWARD
-        self.models: dict[str, Scorer] = {"exact": world.ExactModel()}
-        self.salts = {"s1": world.SALT}
-
-    def definition(self, kind: Literal["catalogue", "policy", "reward"], version: str) -> bytes | None:
-        return self.definitions.get((kind, version))
-
-    def scorer(self, version: str) -> Scorer:
-        if version not in self.models:
-            raise UnknownIdError("no such model", got=version)
-        return self.models[version]
-
-    def salt(self, salt_id: str) -> Salt | None:
-        return self.salts.get(salt_id)
-
-
-def _log(decisions: Decisions, versions: Versions) -> list[DecisionRecord]:
-    at = decisions.requests.decided_at
-    return records(
-        decisions,
-        versions=versions,
-        valid_until=at + 60,
-        matures_at=at + 600,
-        activate_by=np.full(len(at), np.nan),
-        payload_sha256=[b"0" * 32] * len(at),
-        answers=[b"{}"] * len(at),
-    )
+from tests.decide.decide_log import REWARD_VERSION, Memory, logged_as
 
 
 def _decided(rows: int, *, seed: int = 0, engine: Engine | None = None, readable: float = 1.0) -> list[DecisionRecord]:
     engine, model = engine or world.engine(), world.ExactModel()
-    return _log(
+    return logged_as(
         engine.decide(world.requests(rows, seed=seed, readable=readable), model),
         engine.versions(model, reward=REWARD_VERSION),
     )
@@ -101,8 +54,8 @@ class TestTrueLogs:
         rest = world.requests(40, seed=2)
         versions = engine.versions(model, reward=REWARD_VERSION)
         fallbacks = [
-            *_log(fallback_decisions(asked, engine.arms, engine.salt, eligibility=after_rules), versions),
-            *_log(fallback_decisions(rest, engine.arms, engine.salt, eligibility=None), versions),
+            *logged_as(fallback_decisions(asked, engine.arms, engine.salt, eligibility=after_rules), versions),
+            *logged_as(fallback_decisions(rest, engine.arms, engine.salt, eligibility=None), versions),
         ]
 
         found = _audited([*log, *fallbacks])
@@ -127,7 +80,7 @@ class TestTrueLogs:
         ):
             engine, scorer = world.engine(policy), source.models[model]
             requests = world.requests(60, seed=10 + i)
-            rows += _log(engine.decide(requests, scorer), engine.versions(scorer, reward=REWARD_VERSION))
+            rows += logged_as(engine.decide(requests, scorer), engine.versions(scorer, reward=REWARD_VERSION))
 
         found = _audited([rows[i] for i in np.random.default_rng(1).permutation(len(rows))], source)
 
