@@ -30,6 +30,7 @@ from bandit_nba.online.messages import DecisionRequest
 from bandit_nba.store import customers as customer_store
 from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
+from bandit_nba.store.decisions import Stored
 from bandit_nba.workspace import Workspace
 
 log = logging.getLogger("nba.decider")
@@ -93,31 +94,32 @@ class Decider:
         StoreError
             If nothing could be stored: nobody has been answered then, and all may ask again.
         """
-        out: list[Answer | NbaError | None] = [None] * len(requests)
-        asked: dict[str, tuple[Asked, list[int]]] = {}
-        for i, request in enumerate(requests):
-            try:
-                self._join(asked, self.reception.accept(request), i)
-            except NbaError as error:
-                out[i] = error
-        answers = self._answers([first for first, _ in asked.values()])
-        for first, places in asked.values():
-            found = answers[first.id]
-            for place in places:
-                out[place] = found
-                if isinstance(found, Answer):
-                    found = replace(found, replayed=True)
-        self.counts["replayed"] += sum(isinstance(answer, Answer) and answer.replayed for answer in out)
-        return [answer for answer in out if answer is not None]
+        accepted = [self._accept(request) for request in requests]
+        first: dict[str, Asked] = {}
+        for asked in accepted:
+            if isinstance(asked, Asked):
+                first.setdefault(asked.id, asked)
+        settled, made = self._settle(list(first.values()))
+        out: list[Answer | NbaError] = []
+        for asked in accepted:
+            if isinstance(asked, Asked):
+                new = asked.id in made and asked is first[asked.id]
+                out.append(self._answer(asked, settled[asked.id], replayed=not new))
+            else:
+                out.append(asked)
+        return out
 
-    def _join(self, asked: dict[str, tuple[Asked, list[int]]], new: Asked, place: int) -> None:
-        """Put a request beside the first one of the same id in this batch."""
-        first, places = asked.setdefault(new.id, (new, []))
-        if first.payload_sha256 != new.payload_sha256:
-            raise self._conflict()
-        places.append(place)
+    def _accept(self, request: DecisionRequest) -> Asked | NbaError:
+        try:
+            return self.reception.accept(request)
+        except NbaError as error:
+            return error
 
-    def _conflict(self) -> IdConflictError:
+    def _answer(self, asked: Asked, settled: Stored, *, replayed: bool) -> Answer | NbaError:
+        """What was settled for this id, for everybody who asked the same."""
+        if settled.payload_sha256 == asked.payload_sha256:
+            self.counts["replayed"] += replayed
+            return Answer(settled.answer, replayed=replayed)
         self.counts["conflict"] += 1
         return IdConflictError(
             "this id was asked with another payload",
@@ -125,35 +127,23 @@ class Decider:
             hint="a new question needs a new id; the same question is answered again as it was",
         )
 
-    def _answers(self, asked: Sequence[Asked]) -> dict[str, Answer | NbaError]:
-        """An answer for each id: the stored one, or a new decision."""
+    def _settle(self, asked: Sequence[Asked]) -> tuple[dict[str, Stored], frozenset[str]]:
+        """What counts for each id, stored by now; and the ids that were decided here."""
         if not asked:
-            return {}
-        stored, profiles = self._read(asked)
-        answers = self._stored_answers(asked, stored)
-        new = [a for a in asked if a.id not in answers]
+            return {}, frozenset()
+        settled, profiles = self._read(asked)
+        new = [a for a in asked if a.id not in settled]
         made = self._decided(new, profiles, self._models.current()) if new else []
         for _ in range(_ATTEMPTS):
-            if not made:
-                return answers
             taken = self._write(made)
+            settled |= taken
             if not taken:
-                answers.update({record.id: Answer(record.answer, replayed=False) for record in made})
-                return answers
-            answers.update(self._stored_answers([a for a in new if a.id in taken], taken))
+                settled |= {record.id: Stored(record.payload_sha256, record.answer) for record in made}
+                return settled, frozenset(record.id for record in made)
             made = [record for record in made if record.id not in taken]
         raise StoreError("ids are taken faster than they can be looked up", hint="the same request may be sent again")
 
-    def _stored_answers(
-        self, asked: Sequence[Asked], stored: Mapping[str, decision_store.Stored]
-    ) -> dict[str, Answer | NbaError]:
-        return {
-            a.id: Answer(known.answer, replayed=True) if known.payload_sha256 == a.payload_sha256 else self._conflict()
-            for a in asked
-            if (known := stored.get(a.id)) is not None
-        }
-
-    def _read(self, asked: Sequence[Asked]) -> tuple[dict[str, decision_store.Stored], Profiles | None]:
+    def _read(self, asked: Sequence[Asked]) -> tuple[dict[str, Stored], Profiles | None]:
         """Stored answers and profiles in one snapshot; None where profiles cannot be read."""
         named = [a.id for a in asked if a.named]
         keys = {a.customer for a in asked if a.customer}
@@ -170,8 +160,10 @@ class Decider:
             log.error("customers cannot be read; only safe arms are offered: %s", error)
             return None
 
-    def _write(self, made: Sequence[DecisionRecord]) -> dict[str, decision_store.Stored]:
+    def _write(self, made: Sequence[DecisionRecord]) -> dict[str, Stored]:
         """Log all of `made` in one short transaction, or none of it; then the ids that somebody else took meanwhile."""
+        if not made:
+            return {}
         try:
             with self._database.write() as connection:
                 decision_store.insert(connection, made)

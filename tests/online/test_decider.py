@@ -194,6 +194,15 @@ def test_one_batch_may_hold_an_id_more_than_once(decider: Decider, database: Dat
     assert rows(database) == 2
 
 
+def test_what_is_stored_counts_whoever_comes_first_in_a_batch(decider: Decider) -> None:
+    decider.decide_batch([ask()])
+    other, same = decider.decide_batch([ask(customerId="x"), ask()])
+
+    assert isinstance(other, IdConflictError)
+    assert isinstance(same, Answer)
+    assert same.replayed
+
+
 def test_a_bad_request_spoils_no_other(decider: Decider, database: Database) -> None:
     bad_channel, bad_fact, bad_kind, good = decider.decide_batch(
         [
