@@ -180,7 +180,7 @@ class _Categories:
     """All categories at once, the channel last where it counts: the value or unknown."""
 
     def __init__(self, sources: Sequence[_Source], *, channel: bool) -> None:
-        self._sources = sources
+        self._hashes = [s.hashes for s in sources]
         self._names = [s.name for s in sources[: len(sources) - channel]]
         self._channel = channel
         self._unknown = np.array([s.first for s in sources], dtype=np.int64).reshape(-1, 1)
@@ -191,9 +191,10 @@ class _Categories:
         if self._channel:
             columns.append(channels)
         codes = np.empty((len(columns), facts.size), dtype=np.int64)
-        first = np.empty((len(columns), 1), dtype=np.int64)
-        for j, (source, column) in enumerate(zip(self._sources, columns, strict=True)):
-            codes[j], first[j] = column.codes, batch.add(source.hashes, column.values)
+        for j, column in enumerate(columns):
+            codes[j] = column.codes
+        added = [batch.add(hashes, column.values) for hashes, column in zip(self._hashes, columns, strict=True)]
+        first = np.array(added, dtype=np.int64).reshape(-1, 1)
         return np.where(codes < 0, self._unknown, codes + first)
 
 

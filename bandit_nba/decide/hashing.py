@@ -31,19 +31,19 @@ class ValueHashes:
     """Hash and shown name of `fact=value` for one fact; each value seen lately is looked up, not hashed."""
 
     def __init__(self, fact: str, letter: str) -> None:
-        self.letter = letter
+        self._letter = letter
         self._prefix = f"{fact}="
         self._seed = namespace_hash(letter)
-        self._known: dict[str, tuple[int, str]] = {}
+        self._known: dict[str, tuple[int, str, str]] = {}
 
-    def of(self, value: str) -> tuple[int, str]:
-        """(hash, name); the name is cut to 100 characters of the value, the hash is over all of it."""
+    def of(self, value: str) -> tuple[int, str, str]:
+        """(hash, name, namespace); the name is cut to 100 characters of the value, the hash is over all of it."""
         found = self._known.get(value)
         return found if found is not None else self._hashed(value)
 
-    def _hashed(self, value: str) -> tuple[int, str]:
+    def _hashed(self, value: str) -> tuple[int, str, str]:
         shown = value if len(value) <= SHOWN_TEXT else value[:SHOWN_TEXT] + "…"
-        entry = feature_hash(self._prefix + value, seed=self._seed), self._prefix + shown
+        entry = feature_hash(self._prefix + value, seed=self._seed), self._prefix + shown, self._letter
         if len(value) <= CACHE_TEXT:
             if len(self._known) >= CACHE_ENTRIES:
                 self._known = {}  # a new dictionary: another thread may still read the old one

@@ -1,7 +1,7 @@
 """The terms of one batch: those that every batch has, then the values that this batch brings."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -30,29 +30,28 @@ class FixedTerms:
         )
 
 
-@dataclass
 class BatchTerms:
     """The fixed terms and, after them, the values added for one batch."""
 
-    fixed: FixedTerms
-    _added: list[tuple[int, str]] = field(default_factory=list)
-    _letters: list[str] = field(default_factory=list)
+    def __init__(self, fixed: FixedTerms) -> None:
+        self._fixed = fixed
+        self._first = len(fixed.names)
+        self._added: list[tuple[int, str, str]] = []
 
     def add(self, hashes: ValueHashes, values: Iterable[str]) -> int:
         """The number of the first of `values`; the others follow it."""
-        first = len(self._added)
+        first = self._first + len(self._added)
         self._added.extend(map(hashes.of, values))
-        self._letters.append(hashes.letter * (len(self._added) - first))
-        return len(self.fixed.names) + first
+        return first
 
     def rows(self, indptr: Ints, terms: Ints, values: Floats) -> FeatureRows:
         """Rows over this vocabulary."""
-        hashes, names = zip(*self._added, strict=True) if self._added else ((), ())
+        hashes, names, letters = zip(*self._added, strict=True) if self._added else ((), (), ())
         return FeatureRows(
             indptr=indptr,
             terms=terms,
             values=values,
-            hashes=np.concatenate([self.fixed.hashes, np.array(hashes, dtype=np.uint32)]),
-            namespaces=self.fixed.letters + "".join(self._letters),
-            names=self.fixed.names + names,
+            hashes=np.concatenate([self._fixed.hashes, np.array(hashes, dtype=np.uint32)]),
+            namespaces=self._fixed.letters + "".join(letters),
+            names=self._fixed.names + names,
         )
