@@ -27,8 +27,9 @@ def contributions(estimator: Estimator, sample: Sample) -> FloatArray:
 def unit_influence(estimator: Estimator, sample: Sample) -> FloatArray:
     """Influence of each customer on the estimate, shape (n_groups,); they sum to 0."""
     moments = estimator.moments(sample)
-    influence = gradient(estimator, moments.sum(axis=1)) @ moments
-    return sample.per_unit(influence - influence.mean())
+    units = sample.per_unit(gradient(estimator, moments.sum(axis=1)) @ moments)
+    centred: FloatArray = units - units.mean()
+    return centred
 
 
 def gradient(estimator: Estimator, sums: AnyArray) -> FloatArray:

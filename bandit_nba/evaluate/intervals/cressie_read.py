@@ -101,6 +101,8 @@ def _candidate(s: _Sums, fake: float, r: float, slack: float, sign: int) -> floa
 
 def _minimum(x: float, y: float, z: float) -> float | None:
     """The smallest feasible value x - sqrt(2 y z), None where no re-weighting is close enough."""
+    if z > 0:
+        return None
     if isclose(y * z, 0, abs_tol=ATOL * ATOL):
         return x - sqrt(2) * ATOL
-    return x - sqrt(2 * y * z) if z <= 0 and y * z >= 0 else None
+    return x - sqrt(2 * y * z) if y * z >= 0 else None
