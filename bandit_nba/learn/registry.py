@@ -163,6 +163,8 @@ def unfit(stored: StoredModel, lineage: Lineage) -> str:
 def _check_manifest(manifest: Manifest, feature_version: str) -> None:
     if manifest.named() != manifest:
         raise ModelError("manifest was changed after it was written")
+    if manifest.bits != manifest.features.bits:
+        raise ModelError("has another width than its features", got=manifest.bits, allowed=str(manifest.features.bits))
     if manifest.vw_args != vw_arguments(manifest.features, manifest.learning):
         raise ModelError("VW arguments are not those of its settings", got=" ".join(manifest.vw_args))
     if feature_version and manifest.feature_version != feature_version:
