@@ -86,10 +86,10 @@ class Fixed:
 
     def replay(self, log: LoggedDecisions) -> Floats:
         """1 at the arm where it is eligible, otherwise 1 at "no action"."""
-        is_arm = log.arm == _code(log, self.arm)
+        is_arm: Bools = log.arm == _code(log, self.arm)
         has_arm = np.logical_or.reduceat(is_arm, log.indptr[:-1])
         is_none = (log.arm == _code(log, NO_ACTION)) & ~has_arm[log.row]
-        return (is_arm | is_none).astype(np.float64)
+        return np.where(is_arm | is_none, 1.0, 0.0)
 
 
 class Learned:
@@ -129,7 +129,8 @@ class Learned:
             priority_range=self._policy.arbitration.priority_range,
         )
         cells = column[log.arm]
-        return np.where(cells >= 0, chance[log.row, cells], 0.0)
+        replayed: Floats = np.where(cells >= 0, chance[log.row, cells], 0.0)
+        return replayed
 
     def _mask(self, log: LoggedDecisions) -> tuple[Bools, Ints]:
         """Eligible cells over this catalogue's arms, bool (N, K), and the column of each logged arm, -1 for gone."""

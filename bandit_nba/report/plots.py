@@ -6,14 +6,12 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from bandit_nba.decide.batch import Floats
 
 # Okabe and Ito's palette: told apart by people with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-SVG = {"svg.fonttype": "none", "svg.hashsalt": "bandit-nba"}
 
 
 def learning_curve(rewards: Floats, *, references: Mapping[str, float], frozen_at: int | None = None) -> Figure:
@@ -60,16 +58,16 @@ def intervals(rows: Mapping[str, tuple[float, float, float, float | None]]) -> F
 
 def svg(figure: Figure, *, title: str) -> str:
     """The figure as an `<svg>` element with an accessible title, the same bytes for the same figure."""
-    with mpl.rc_context(SVG):
-        buffer = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Title": title})
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bandit-nba"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Title": title})
     text = buffer.getvalue()
     return text[text.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{_escaped(title)}" ', 1)
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write the figure; the ending (.svg, .png) names the format."""
-    with mpl.rc_context(SVG):
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bandit-nba"}):
         figure.savefig(path, dpi=140, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
