@@ -2,20 +2,12 @@
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 
 from bandit_nba.errors import InputError, ModelError
 from bandit_nba.evaluate import estimate
 from bandit_nba.evaluate.cross_fit import assign_folds, cross_fit, mrdr_weights
 
 ARMS = 3
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads of small fits fight over busy cores: 40 s against 1 s, measured."""
-    with threadpool_limits(1):
-        yield
 
 
 def world(n, seed=0, noise=0.05):
