@@ -20,6 +20,7 @@ COMMANDS = {
     "catalogue": "Check or list the actions of a workspace.",
     "serve": "Run the service: decisions and outcomes over HTTP, and the learner beside them.",
     "evaluate": "What policies would have earned, from the log alone.",
+    "models": "List, show or verify what has been learned and published.",
     "audit": "Make every logged decision again, and say whether the log tells the truth.",
     "demo": "Watch the system learn on 7,043 real customers, then read whether it did.",
 }

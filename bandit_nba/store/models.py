@@ -5,6 +5,7 @@ because an audit recomputes old decisions from them.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -56,6 +57,12 @@ def newest(connection: sa.Connection) -> str | None:
     return connection.execute(query).scalar_one_or_none()
 
 
+def versions(connection: sa.Connection, *, limit: int | None = None) -> list[str]:
+    """Versions of the newest `limit` models, by default of all, newest first."""
+    query = sa.select(models.c.version).order_by(models.c.serial.desc()).limit(limit)
+    return list(connection.execute(query).scalars())
+
+
 def read(connection: sa.Connection, version: str) -> StoredModel:
     """One model with its bytes, none of it verified.
 
@@ -66,10 +73,7 @@ def read(connection: sa.Connection, version: str) -> StoredModel:
     ModelError
         If its manifest cannot be read.
     """
-    row = connection.execute(sa.select(models).where(models.c.version == version)).one_or_none()
-    if row is None:
-        known = connection.execute(sa.select(models.c.version).order_by(models.c.serial.desc()).limit(1_000)).scalars()
-        raise UnknownIdError("no such model", where="models", got=version, hint=nearest(version, list(known)))
+    row = _row(connection, version, models.c.manifest, models.c.model, models.c.sparse)
     return StoredModel(manifest=_manifest(row.manifest, version), model=row.model, sparse=row.sparse)
 
 
@@ -99,7 +103,15 @@ def load_scorer(database: Database, version: str, *, feature_version: str = "") 
 def manifest_of(database: Database, version: str) -> Manifest:
     """A model's manifest; raises `UnknownIdError` where there is no such model."""
     with database.read() as connection:
-        return read(connection, version).manifest
+        return _manifest(_row(connection, version, models.c.manifest).manifest, version)
+
+
+def _row(connection: sa.Connection, version: str, *columns: sa.ColumnElement[Any]) -> sa.Row[Any]:
+    row = connection.execute(sa.select(*columns).where(models.c.version == version)).one_or_none()
+    if row is None:
+        known = versions(connection, limit=1_000)
+        raise UnknownIdError("no such model", where="models", got=version, hint=nearest(version, known))
+    return row
 
 
 def _manifest(content: bytes, version: str) -> Manifest:

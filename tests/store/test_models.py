@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from bandit_nba.decide.policy import FeatureSettings, Learning
 from bandit_nba.errors import ModelError, UnknownIdError
 from bandit_nba.learn.manifest import Manifest, Probe, StoredModel, Term
 from bandit_nba.store import models
@@ -25,6 +26,8 @@ def model(*, examples: int, created_at: float = 1_000.0) -> StoredModel:
         parent="",
         vw_args=("--cb_adf",),
         bits=18,
+        features=FeatureSettings(customer=("age",)),
+        learning=Learning(options={"learning_rate": 0.1, "noconstant": True}),
         examples_learned=examples,
         feature_version="f",
         reward_version="r",
@@ -36,6 +39,7 @@ def model(*, examples: int, created_at: float = 1_000.0) -> StoredModel:
         sparse_sha256="11",
         sparse_length=4,
         weights_sha256="22",
+        reward_range=(0.0, 1.0),
         probes=(Probe(context=(Term("U", 7, 1.0),), arm=(Term("A", 8, 0.5),), expected_reward=0.1),),
     ).named()
     return StoredModel(manifest=manifest, model=b"vw%d" % examples, sparse=b"sparse%d" % examples)

@@ -1,0 +1,92 @@
+"""`nba models` on a real workspace whose learner has published."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+from click.testing import Result
+from typer.testing import CliRunner
+
+from bandit_nba.cli import application
+from bandit_nba.store import models
+from bandit_nba.store.database import Database
+from bandit_nba.store.tables import models as table
+from bandit_nba.workspace import init_workspace, open_workspace
+from tests.learn import tiny_world as world
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    directory = tmp_path / "shop"
+    init_workspace(directory)
+    return directory
+
+
+@pytest.fixture
+def database(workspace: Path) -> Iterator[Database]:
+    database = Database.open(open_workspace(workspace).database_url)
+    yield database
+    database.close()
+
+
+def learn(database: Database, size: int) -> None:
+    with database.write() as connection:
+        world.put_catalogue(connection, world.CATALOGUE)
+    world.play(database, size, seed=1)
+    learner = world.learner(database, world.Clock(10_000.0), batch=size // 2)
+    learner.step()
+    learner.step()
+    learner.finish()
+
+
+def nba(*arguments: object) -> Result:
+    texts = [str(argument) for argument in arguments]
+    return CliRunner().invoke(application(texts), texts)
+
+
+def test_list_show_and_verify(workspace: Path, database: Database) -> None:
+    learn(database, 200)
+    with database.read() as connection:
+        newest, older = models.versions(connection)
+
+    listed = nba("models", "list", workspace)
+    assert [line.split()[:4] for line in listed.output.splitlines()[1:]] == [
+        ["2", newest, older, "200"],
+        ["1", older, "-", "100"],
+    ]
+    shown = msgspec.json.decode(nba("models", "show", workspace, "--json").output)
+    assert (shown["version"], shown["examplesLearned"]) == (newest, 200)
+    assert nba("models", "show", workspace, older).output.splitlines()[0].split() == ["version", older]
+    verified = nba("models", "verify", workspace, "--all")
+    assert (verified.exit_code, verified.output) == (0, "2 models: sound\n")
+
+
+def test_a_damaged_model_is_told_and_exits_with_1(workspace: Path, database: Database) -> None:
+    learn(database, 200)
+    with database.write() as connection:
+        older = models.versions(connection)[1]
+        damaged = sa.func.substr(table.c.sparse, 1, sa.func.length(table.c.sparse) - 1)
+        connection.execute(sa.update(table).where(table.c.version == older).values(sparse=damaged))
+
+    assert nba("models", "verify", workspace).exit_code == 0
+    result = nba("models", "verify", workspace, "--all", "--json")
+    assert result.exit_code == 1
+    assert "cut or too long" in msgspec.json.decode(result.output)["problems"][older]["what"]
+
+
+@pytest.mark.usefixtures("database")
+def test_before_the_first_model(workspace: Path) -> None:
+    assert nba("models", "list", workspace).output.count("\n") == 1
+    result = nba("models", "verify", workspace)
+    assert result.exit_code == 2
+    assert "there is no model yet" in result.output
+
+
+def test_an_unknown_model_is_refused_with_a_hint(workspace: Path, database: Database) -> None:
+    learn(database, 200)
+    result = nba("models", "show", workspace, "nonsense")
+
+    assert result.exit_code == 2
+    assert "no such model" in result.output
