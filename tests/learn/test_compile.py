@@ -276,6 +276,23 @@ def test_scores_do_not_depend_on_what_the_table_keeps(monkeypatch: pytest.Monkey
     assert len(narrow._table(arms)._row_of) <= 256
 
 
+def test_one_hash_in_two_namespaces_is_two_terms() -> None:
+    rng = np.random.default_rng(10)
+    features = FeatureSettings(interactions=("UA",), bits=12)
+    weights = SparseWeights.of(rng.normal(size=1 << 12).astype(np.float32))
+    arms = random_rows(rng, 4, "A", most=3, vocabulary=9, numeric=0.5)
+    hashes = np.array([77, 77], dtype=np.uint32)
+    both = FeatureRows(np.array([0, 1, 2]), np.array([0, 1]), np.ones(2), hashes, "UR", ("u", "r"))
+    scorer = CompiledScorer(weights, features, version="m", examples_learned=1)
+    from_u, from_r = (scorer.terms(both, arms, i).contributions[2] for i in (0, 1))
+
+    assert scorer.score(both, arms).tolist() == [
+        scorer.score(part(both, [0]), arms)[0].tolist(), scorer.score(part(both, [1]), arms)[0].tolist(),
+    ]  # fmt: skip
+    assert from_r.tolist() == [-float(weights.slots()[77])] * 4
+    assert (from_u != from_r).any()
+
+
 def test_many_arm_sets_at_once_and_from_threads() -> None:
     """Ten sets, more than are kept, asked for in turn by four threads: every answer is that of a fresh scorer."""
     rng = np.random.default_rng(8)
