@@ -143,8 +143,8 @@ def _checked(chunk: Sequence[DecisionRecord], past: Past, tally: _Tally, rng: np
     for position, row in rows.items():
         if row.facts is not None:
             groups.setdefault((row.versions, maker(row)), {})[position] = row
-    for group in groups.values():
-        compare(group, past, found)
+    for (versions, made_by), group in groups.items():
+        compare(group, versions, made_by, past, found)
     return found
 
 

@@ -5,6 +5,7 @@ One request is a batch of one; nothing here knows where requests come from.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -60,9 +61,20 @@ class Facts:
         columns = {name: _column([row.get(name) for row in rows], schema[name]) for name in schema if name in names}
         return cls(size=len(rows), schema=schema, columns=columns)
 
+    def rows(self) -> list[dict[str, FactValue]]:
+        """Each row as a dictionary of the known facts."""
+        cells = [_cells(column, self.schema[name]) for name, column in self.columns.items()]
+        if not cells:
+            return [{} for _ in range(self.size)]
+        names = tuple(self.columns)
+        return [
+            {name: cell for name, cell in zip(names, row, strict=True) if cell is not None}
+            for row in zip(*cells, strict=True)
+        ]
+
     def row(self, i: int) -> dict[str, FactValue]:
         """Row i as a dictionary of the known facts."""
-        return {name: v for name, c in self.columns.items() if (v := _cell(c, self.schema[name], i)) is not None}
+        return self.take(i, i + 1).rows()[0]
 
     def take(self, start: int, stop: int) -> "Facts":
         """Rows start..stop as views; distinct values that outnumber these rows are cut to the ones in use.
@@ -87,17 +99,17 @@ def _column(cells: list[FactValue | None], kind: str) -> Column:
     return Coded(codes=ids, values=tuple(seen))
 
 
-def _cell(column: Column, kind: str, i: int) -> FactValue | None:
+def _cells(column: Column, kind: str) -> list[FactValue | None]:
+    """A column as values, None where unknown; an unknown set is empty."""
     if isinstance(column, Coded):
-        code = int(column.codes[i])
-        return None if code < 0 else column.values[code]
+        value_of = (*column.values, None)  # code -1 is the last
+        return [value_of[code] for code in column.codes.tolist()]
     if isinstance(column, CodedSets):
-        members = column.codes[column.indptr[i] : column.indptr[i + 1]]
-        return tuple(column.values[int(m)] for m in members)
-    number = float(column[i])
-    if np.isnan(number):
-        return None
-    return bool(number) if kind == "boolean" else number
+        members = [column.values[code] for code in column.codes.tolist()]
+        return [tuple(members[lo:hi]) for lo, hi in pairwise(column.indptr.tolist())]
+    if kind == "boolean":
+        return [None if number != number else bool(number) for number in column.tolist()]
+    return [None if number != number else number for number in column.tolist()]
 
 
 def _slice(column: Column, start: int, stop: int) -> Column:

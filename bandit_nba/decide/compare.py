@@ -9,9 +9,9 @@ import numpy as np
 from bandit_nba.catalogue import Arm
 from bandit_nba.decide.batch import Bools, Decisions, Floats
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.recompute import Past, decide_again, facts_of
-from bandit_nba.decide.record import LoggedDecision
-from bandit_nba.errors import NbaError
+from bandit_nba.decide.recompute import Maker, Past, decide_again, facts_of
+from bandit_nba.decide.record import LoggedDecision, Versions
+from bandit_nba.errors import InputError, NbaError
 
 TOLERANCE = 1e-9
 
@@ -39,17 +39,20 @@ class _Cells:
     expected_reward: Floats
 
 
-def compare(group: Mapping[int, LoggedDecision], past: Past, found: Found) -> None:
-    """Make rows again and note what differs; they share versions and maker."""
+def compare(group: Mapping[int, LoggedDecision], versions: Versions, made_by: Maker, past: Past, found: Found) -> None:
+    """Make rows again that share versions and maker, and note what differs."""
     try:
-        engine = past.engine(next(iter(group.values())).versions)
-        group = _readable(group, engine, found)
-        rows = list(group.values())
-        if rows:
-            again = _cells(decide_again(rows, past))
-            _note(group, _logged_cells(rows, engine.arms), again, engine.arms, found)
+        engine = past.engine(versions)
+        group = _with_known_arms(group, engine, found)
+        try:
+            again = decide_again(list(group.values()), versions, made_by, past)
+        except InputError:
+            group = _with_declared_facts(group, engine, found)
+            again = decide_again(list(group.values()), versions, made_by, past)
     except NbaError as error:
         found.add(group, "definitions", str(error))
+    else:
+        _note(group, _logged_cells(list(group.values()), engine.arms), _cells(again), engine.arms, found)
 
 
 def beside(lists: Sequence[Sequence[float]]) -> Floats:
@@ -60,27 +63,35 @@ def beside(lists: Sequence[Sequence[float]]) -> Floats:
     return out
 
 
-def _readable(group: Mapping[int, LoggedDecision], engine: Engine, found: Found) -> dict[int, LoggedDecision]:
-    """The rows that fit their catalogue; the others are noted."""
+def _with_known_arms(group: Mapping[int, LoggedDecision], engine: Engine, found: Found) -> dict[int, LoggedDecision]:
+    """The rows whose arms their catalogue has; the others are noted."""
     known = {arm.id for arm in engine.arms}
-    readable = {}
+    left = dict(group)
+    for position, row in group.items():
+        if not known.issuperset(row.arms):
+            unknown = ", ".join(arm for arm in row.arms if arm not in known)
+            found.add([position], "eligible set", f"logged, but not in the catalogue: {unknown}")
+            del left[position]
+    return left
+
+
+def _with_declared_facts(
+    group: Mapping[int, LoggedDecision], engine: Engine, found: Found
+) -> dict[int, LoggedDecision]:
+    """The rows whose facts are as their catalogue declares them; the others are noted."""
+    left = dict(group)
     for position, row in group.items():
         try:
             facts_of(row, engine.catalogue.facts)
-        except NbaError as error:
+        except InputError as error:
             found.add([position], "record", str(error))
-            continue
-        unknown = [arm for arm in row.arms if arm not in known]
-        if unknown:
-            found.add([position], "eligible set", f"logged, but not in the catalogue: {', '.join(unknown)}")
-        else:
-            readable[position] = row
-    return readable
+            del left[position]
+    return left
 
 
 def _logged_cells(rows: Sequence[LoggedDecision], arms: Sequence[Arm]) -> _Cells:
     column = {arm.id: k for k, arm in enumerate(arms)}
-    at = np.repeat(np.arange(len(rows)), [len(row.arms) for row in rows])
+    at = np.repeat(np.arange(len(rows)), np.array([len(row.arms) for row in rows], dtype=np.int64))
     of = np.array([column[arm] for row in rows for arm in row.arms], dtype=np.int64)
     shape = len(rows), len(arms)
     mask, probability, expected_reward = np.zeros(shape, dtype=np.bool_), np.zeros(shape), np.zeros(shape)

@@ -113,8 +113,9 @@ def explain_logged(logged: LoggedDecision, past: Past) -> Explanation:
     NbaError
         If a definition, the model or the salt is gone, or its facts are not those of its catalogue.
     """
-    scorer = past.scorer(logged.versions) if maker(logged) == "engine" else NoModel()
-    return _explained(decide_again([logged], past), past.engine(logged.versions), scorer)
+    versions, made_by = logged.versions, maker(logged)
+    scorer = past.scorer(versions) if made_by == "engine" else NoModel()
+    return _explained(decide_again([logged], versions, made_by, past), past.engine(versions), scorer)
 
 
 def _explained(decisions: Decisions, engine: Engine, scorer: Scorer) -> Explanation:

@@ -130,18 +130,20 @@ def maker(row: LoggedDecision) -> Maker:
     return "fallback to no action" if row.arms == (NO_ACTION,) else "fallback over safe arms"
 
 
-def decide_again(rows: Sequence[LoggedDecision], past: Past) -> Decisions:
-    """Decisions as they were made; `rows` share versions and maker, and their facts are as the catalogue declares.
+def decide_again(rows: Sequence[LoggedDecision], versions: Versions, made_by: Maker, past: Past) -> Decisions:
+    """Decisions as they were made, of rows that share versions and maker.
 
     Raises
     ------
+    InputError
+        If a row's facts are not as its catalogue declares them.
     NbaError
         If something that they name is gone or damaged.
     """
-    engine, made_by = past.engine(rows[0].versions), maker(rows[0])
+    engine = past.engine(versions)
     requests = requests_of(rows, engine.catalogue.facts)
     if made_by == "engine":
-        return engine.decide(requests, past.scorer(rows[0].versions))
+        return engine.decide(requests, past.scorer(versions))
     after_rules = made_by == "fallback over safe arms"
     eligibility = eligible(engine.catalogue, engine.rules, requests) if after_rules else None
     return fallback_decisions(requests, engine.arms, engine.salt, eligibility=eligibility)

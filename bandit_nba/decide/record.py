@@ -94,7 +94,7 @@ def records(
     """One record per decision. Times (N,) in seconds since the epoch; `activate_by` NaN where none is needed."""
     requests, chosen = decisions.requests, decisions.chosen.tolist()
     names = [arm.id for arm in decisions.arms]
-    sets = _EligibleSets(decisions)
+    sets, facts = _EligibleSets(decisions), requests.facts.rows()
     deadlines = [None if deadline != deadline else deadline for deadline in activate_by.tolist()]
     channels = [requests.channels.values[code] for code in requests.channels.codes.tolist()]
     return [
@@ -121,7 +121,7 @@ def records(
             salt_id=versions.salt,
             payload_sha256=payload_sha256[i],
             answer=answers[i],
-            facts=_ENCODER.encode(requests.facts.row(i)),
+            facts=_ENCODER.encode(facts[i]),
         )
         for i, (decided_at, kind) in enumerate(zip(requests.decided_at.tolist(), decisions.kinds, strict=True))
     ]

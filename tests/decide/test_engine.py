@@ -15,6 +15,8 @@ from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.sample import ARM, draw, uniforms
 from bandit_nba.decide.scoring import FeatureRows, NoModel
 from bandit_nba.errors import ModelError, SettingsError
+from bandit_nba.learn.compile import CompiledScorer
+from bandit_nba.learn.sparse import SparseWeights
 from tests.decide import decide_world as world
 
 KINDS = ("greedy", "epsilon_greedy", "squarecb", "uniform")
@@ -38,7 +40,8 @@ def _same(got: Decisions, expected: Decisions, rows: list[int]) -> None:
     """Bit for bit, the reasons of every removal included."""
     for name in ARRAYS:
         np.testing.assert_array_equal(getattr(got, name), getattr(expected, name)[rows], err_msg=name)
-    assert _reasons(got) == [_reasons(expected)[i] for i in rows]
+    reasons = _reasons(expected)
+    assert _reasons(got) == [reasons[i] for i in rows]
 
 
 def _reasons(decisions: Decisions) -> list[list[str]]:
@@ -115,6 +118,22 @@ class TestEveryExploration:
         np.testing.assert_allclose(got.probability.sum(axis=1), 1.0, rtol=0, atol=1e-12)
         assert engine.chunk_rows < 30
         _same(engine.decide(_picked(requests, [29]), world.ExactModel()), got, [29])
+
+
+def test_a_compiled_model_gives_each_row_the_same_bits_in_any_batch() -> None:
+    """The real scorer of replicas, 300 rows alone, in pairs, reversed, and in chunks."""
+    weights = np.random.default_rng(2).normal(0.0, 0.05, size=1 << 18).astype(np.float32)
+    model = CompiledScorer(SparseWeights.of(weights), world.POLICY.features, version="m1", examples_learned=10_000)
+    engine, requests = world.engine(), world.requests(300, readable=0.9)
+    whole = engine.decide(requests, model)
+
+    for i in range(0, 300, 11):
+        _same(engine.decide(_picked(requests, [i]), model), whole, [i])
+        _same(engine.decide(requests.take(i, i + 2), model), whole, list(range(i, min(i + 2, 300))))
+    backwards = list(range(299, -1, -1))
+    _same(engine.decide(_picked(requests, backwards), model), whole, backwards)
+    engine.chunk_rows = 17
+    _same(engine.decide(requests, model), whole, list(range(300)))
 
 
 def test_the_arrays_hang_together() -> None:
