@@ -9,10 +9,12 @@ a variable, so `has(customer.age)` is rewritten to a hidden boolean, `has.age`, 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from cel_expr_python import cel
 
+from bandit_nba.catalogue.checked_tree import Node, checked_tree
 from bandit_nba.catalogue.expression_errors import compile_error
 from bandit_nba.catalogue.facts import FactKind, FactSchema
 from bandit_nba.errors import RuleError
@@ -53,6 +55,11 @@ class Expression:
     text: str
     reads: frozenset[str]
     program: Any
+
+    @cached_property
+    def tree(self) -> Node:
+        """The checked program as a tree."""
+        return checked_tree(self.program.serialize())
 
     def verdict(self, activation: Any) -> int:
         """`HOLDS`, `DOES_NOT_HOLD`, or `FAILED`: a fact that it needs is unknown, or CEL gave an error."""
@@ -109,10 +116,12 @@ class Environment:
     def activation(self, values: Mapping[str, object]) -> Any:
         """What a program reads of one row: variables by name; a fact that is left out is unknown.
 
-        CEL's Python binding cuts texts at a NUL character, so "gold\\0" would pass for "gold": they are left out.
+        Texts that are not `readable_text` are left out, and sets that hold one.
         """
-        cut = [name for name, value in values.items() if _would_be_cut(value)]
-        return self._one_action.Activation({n: v for n, v in values.items() if n not in cut} if cut else values)
+        unreadable = [name for name, value in values.items() if not _is_readable(value)]
+        return self._one_action.Activation(
+            {n: v for n, v in values.items() if n not in unreadable} if unreadable else values
+        )
 
     def _compiled(self, env: Any, source: str, text: str, where: str) -> Any:
         try:
@@ -130,10 +139,25 @@ class Environment:
         return program
 
 
-def _would_be_cut(value: object) -> bool:
+def readable_text(text: str) -> bool:
+    """Whether CEL can read a text as it is.
+
+    Its Python binding cuts texts at a NUL character, so "gold\\0" would pass for "gold", and fails on lone surrogates.
+    """
+    if "\0" in text:
+        return False
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return False
+    return True
+
+
+def _is_readable(value: object) -> bool:
     if isinstance(value, str):
-        return "\0" in value
-    return isinstance(value, list) and any("\0" in member for member in value)
+        return readable_text(value)
+    return not isinstance(value, list) or all(map(readable_text, value))
 
 
 def _known_as_variables(text: str, where: str) -> str:

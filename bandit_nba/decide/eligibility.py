@@ -18,6 +18,7 @@ from bandit_nba.errors import RuleError
 Removed = npt.NDArray[np.int16]
 
 UNASKED = np.int8(-1)
+FEW = 8  # a batch with fewer rows than this is asked row by row: work on whole columns would cost more
 MAX_PLANS = 8
 
 _plans: dict[str, Plan] = {}
@@ -41,10 +42,10 @@ def eligible(catalogue: Catalogue, rules: CompiledRules, requests: Requests) -> 
     _channel(made, requests, removed)
     if not requests.readable.all():
         _take_out(removed, ~requests.readable[:, None] & ~made.safe, made.unsafe)
-    facts = RuleFacts(rules, requests)
+    facts = RuleFacts(rules, made.over_columns, requests)
     verdicts = np.full((len(requests), len(rules.rules)), UNASKED, dtype=np.int8)
     for level in made.levels:
-        _ask(level, rules, facts, verdicts, removed)
+        _ask(level, facts, verdicts, removed)
     _ownership(made, requests, removed)
     return Eligibility(removed=removed, removals=made.removals, failures=facts.failures)
 
@@ -86,15 +87,21 @@ def _channel(made: Plan, requests: Requests, removed: Removed) -> None:
         _take_out(removed, ~may_show[requests.channels.codes], made.off_channel)
 
 
-def _ask(level: Level, rules: CompiledRules, facts: RuleFacts, verdicts: Verdicts, removed: Removed) -> None:
+def _ask(level: Level, facts: RuleFacts, verdicts: Verdicts, removed: Removed) -> None:
     """Ask the rules of one level, each only for rows in which it guards an arm that is still in."""
-    still_in = removed[:, level.arms] == 0
-    needed = np.logical_or.reduceat(still_in, level.starts, axis=1) & (verdicts[:, level.rules] == UNASKED)
-    for number in np.flatnonzero(needed.any(axis=0)).tolist():
-        rule = int(level.rules[number])
-        rows = np.flatnonzero(needed[:, number])
-        verdicts[rows, rule] = facts.verdicts(rules.rules[rule], rows)
-    said = verdicts[:, level.rules[level.rule_of]]
+    still_in = removed.take(level.arms, axis=1) == 0
+    needed = np.logical_or.reduceat(still_in, level.starts, axis=1)
+    needed &= verdicts.take(level.rules, axis=1) == UNASKED
+    if len(needed) < FEW:
+        for row, number in zip(*(found.tolist() for found in needed.nonzero()), strict=True):
+            rule = int(level.rules[number])
+            verdicts[row, rule] = facts.verdict(rule, row)
+    else:
+        for number in np.flatnonzero(needed.any(axis=0)).tolist():
+            rule = int(level.rules[number])
+            rows = np.flatnonzero(needed[:, number])
+            verdicts[rows, rule] = facts.verdicts(rule, rows)
+    said = verdicts.take(level.rule_of, axis=1)
     bad = still_in & (said != HOLDS)
     if bad.any():
         codes = np.where(said == FAILED, level.failed, level.untrue)
@@ -103,10 +110,9 @@ def _ask(level: Level, rules: CompiledRules, facts: RuleFacts, verdicts: Verdict
 
 def _ownership(made: Plan, requests: Requests, removed: Removed) -> None:
     column = requests.facts.columns.get("owned")
-    if not made.owned or not isinstance(column, CodedSets) or not column.values:
+    if not isinstance(column, CodedSets) or made.owned.keys().isdisjoint(column.values):
         return
-    numbers = {member: number for number, member in enumerate(made.owned)}
-    number_of = np.array([numbers.get(value, -1) for value in column.values], dtype=np.int64)
+    number_of = np.array([made.owned.get(value, -1) for value in column.values], dtype=np.int64)
     members = number_of[column.codes]
     rows = np.repeat(np.arange(len(requests)), np.diff(column.indptr))
     owns = np.zeros((len(requests), len(made.owned) + 1), dtype=np.bool_)  # the last column: arms that nobody owns

@@ -1,17 +1,18 @@
 """What of eligibility depends on the catalogue alone: dates, channels, owners, and which rule guards which arm."""
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
-from bandit_nba.catalogue import Arm, Catalogue
+from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.load import epoch
 from bandit_nba.catalogue.rules import Check, CompiledRules
 from bandit_nba.decide.batch import Bools, Floats, Ints, Removal, Stage
+from bandit_nba.decide.rule_columns import TruthPart, over_columns
 from bandit_nba.errors import SettingsError
 
 Codes = npt.NDArray[np.int16]
@@ -27,8 +28,8 @@ _PROFILE = "the customer's profile cannot be read, and the action is not marked 
 class Level:
     """The rules that are asked together: those of one stage at one level.
 
-    arms int64 (J,): the guarded arms, sorted by rule. rules int64 (R,): their distinct rules; rule r guards
-    arms[starts[r]:starts[r + 1]]. rule_of int64 (J,): into `rules`. untrue, failed int16 (J,): codes of removals.
+    arms int64 (J,): the guarded arms, sorted by rule; rule_of int64 (J,): the rule of each. rules int64 (R,): the same
+    rules, each once; rules[r] guards arms[starts[r]:starts[r + 1]]. untrue, failed int16 (J,): codes of removals.
     """
 
     arms: Ints
@@ -44,8 +45,9 @@ class Plan:
     """The static part of eligibility for K arms; codes are those of `Eligibility.removed`.
 
     valid_from, valid_until: float64 (K,), seconds since the epoch, -inf and inf where open. channels: per channel that
-    an arm names, bool (K,), may show it; elsewhere: for every other channel. safe: bool (K,). owned: the members of the
-    fact `owned` that matter; owned_of int64 (K,): into `owned`, its length for none. Each with its codes, int16 (K,).
+    an arm names, bool (K,), may show it; elsewhere: for every other channel. safe: bool (K,). over_columns: per rule,
+    how it is asked of whole columns, if it can be. owned: the members of the fact `owned` that matter, numbered;
+    owned_of int64 (K,): those numbers, `len(owned)` for none. Each with its codes, int16 (K,).
     """
 
     arms: int
@@ -60,7 +62,8 @@ class Plan:
     safe: Bools
     unsafe: np.int16
     levels: tuple[Level, ...]
-    owned: tuple[str, ...]
+    over_columns: tuple[TruthPart | None, ...]
+    owned: Mapping[str, int]
     owned_of: Ints
     owns: Codes
     removals: tuple[Removal, ...]
@@ -76,7 +79,8 @@ def plan(catalogue: Catalogue, rules: CompiledRules) -> Plan:
     """
     arms, codes = catalogue.arms, _Codes()
     moments = [(arm.action.valid_from, arm.action.valid_until) for arm in arms]
-    owned = sorted({arm.action.owned_as for arm in arms if arm.action.owned_as})
+    members = sorted({arm.action.owned_as for arm in arms if arm.action.owned_as})
+    owned = {member: number for number, member in enumerate(members)}
     named = {channel for arm in arms for channel in arm.channels}
     return Plan(
         arms=len(arms),
@@ -91,8 +95,9 @@ def plan(catalogue: Catalogue, rules: CompiledRules) -> Plan:
         safe=np.array([number == 0 or arm.action.safe_without_profile for number, arm in enumerate(arms)]),
         unsafe=codes.of("profile", [_PROFILE])[0],
         levels=tuple(_level(list(checks), codes) for _, checks in groupby(rules.checks, lambda c: (c.stage, c.level))),
-        owned=tuple(owned),
-        owned_of=_owned_of(arms, owned),
+        over_columns=tuple(over_columns(rule.tree, catalogue.facts) for rule in rules.rules),
+        owned=owned,
+        owned_of=np.array([owned.get(arm.action.owned_as, len(owned)) for arm in arms], dtype=np.int64),
         owns=codes.of("ownership", [f'owned: "{a.action.owned_as}"' if a.action.owned_as else "" for a in arms]),
         removals=codes.removals,
     )
@@ -121,7 +126,8 @@ class _Codes:
 
 def _level(checks: Sequence[Check], codes: _Codes) -> Level:
     ordered = sorted(checks, key=lambda check: (check.rule, check.arm))
-    rules, starts, rule_of = np.unique([c.rule for c in ordered], return_index=True, return_inverse=True)
+    rule_of = np.array([check.rule for check in ordered], dtype=np.int64)
+    rules, starts = np.unique(rule_of, return_index=True)
     stage = ordered[0].stage
     return Level(
         arms=np.array([check.arm for check in ordered], dtype=np.int64),
@@ -137,11 +143,6 @@ def _reason(check: Check) -> str:
     """In words, without the arm's own name: the removal stands beside it, and equal rules share one reason."""
     level = _LEVELS.get(check.level, f'rule of group "{check.name}"')
     return f"{level}: {' '.join(check.text.split())}"
-
-
-def _owned_of(arms: Sequence[Arm], owned: Sequence[str]) -> Ints:
-    numbers = {member: number for number, member in enumerate(owned)}
-    return np.array([numbers.get(arm.action.owned_as, len(owned)) for arm in arms], dtype=np.int64)
 
 
 def _moment(moment: datetime.datetime | None) -> str:

@@ -1,50 +1,66 @@
-"""A batch as its rules read it: plain values of one row, and rows that look alike to a rule."""
+"""A batch as its rules read it: over columns, by plain values of one row, or once for rows that are alike to a rule."""
 
 import datetime
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bandit_nba.catalogue.expression import CHANNEL, FAILED, NOW, Expression
+from bandit_nba.catalogue.expression import CHANNEL, DOES_NOT_HOLD, FAILED, HOLDS, NOW, Expression
 from bandit_nba.catalogue.rules import CompiledRules
-from bandit_nba.decide.batch import Bools, Coded, CodedSets, Column, Ints, Requests
+from bandit_nba.decide.batch import Coded, CodedSets, Column, Ints, Requests
+from bandit_nba.decide.rule_columns import RuleColumns, TruthPart, known
 
 Verdicts = npt.NDArray[np.int8]
-
-FEW = 8  # fewer rows than this are asked one by one: finding those that are alike would cost more
 
 
 class RuleFacts:
     """One batch and its rules; each column's codes and each row's variables are made once, when first needed."""
 
-    def __init__(self, rules: CompiledRules, requests: Requests) -> None:
+    def __init__(self, rules: CompiledRules, over_columns: Sequence[TruthPart | None], requests: Requests) -> None:
         self.failures: dict[str, int] = {}
         self._rules = rules
+        self._over_columns = over_columns
+        self._columns = RuleColumns(requests)
         self._requests = requests
         self._codes: dict[str, Ints] = {}
         self._activations: dict[int, Any] = {}
 
-    def verdicts(self, rule: Expression, rows: Ints) -> Verdicts:
-        """What a rule says of each of `rows`, int8; rows alike in all that the rule reads are asked once.
+    def verdict(self, number: int, row: int) -> int:
+        """What a rule, by its number, says of one row, by CEL; a failure is added to `failures`, by the rule's text."""
+        rule = self._rules.rules[number]
+        said = rule.verdict(self._activation(row))
+        if said == FAILED:
+            self._count(rule, 1)
+        return said
 
-        Rows on which it failed are added to `failures`, by the rule's text.
-        """
-        if len(rows) < FEW:
-            said = np.array([rule.verdict(self._activation(row)) for row in rows.tolist()], dtype=np.int8)
-        else:
-            keys, size = self._alike(rule, rows)
-            example = np.full(size, -1, dtype=np.int64)
-            example[keys] = rows
-            used = np.flatnonzero(example >= 0)
-            table = np.zeros(size, dtype=np.int8)
-            table[used] = [rule.verdict(self._activation(row)) for row in example[used].tolist()]
-            said = table[keys]
-        failed = int(np.count_nonzero(said == FAILED))
+    def verdicts(self, number: int, rows: Ints) -> Verdicts:
+        """The same of many rows, int8: over columns where it can be, otherwise once for rows that are alike."""
+        rule, part = self._rules.rules[number], self._over_columns[number]
+        said = self._asked_once_each(rule, rows) if part is None else self._of_columns(part)[rows]
+        self._count(rule, int(np.count_nonzero(said == FAILED)))
+        return said
+
+    def _count(self, rule: Expression, failed: int) -> None:
         if failed:
             self.failures[rule.text] = self.failures.get(rule.text, 0) + failed
-        return said
+
+    def _of_columns(self, part: TruthPart) -> Verdicts:
+        with np.errstate(all="ignore"):  # as in CEL, a division by zero is an infinity or not a number
+            truths = part(self._columns)
+        said = np.where(truths.sound, np.where(truths.says, HOLDS, DOES_NOT_HOLD), FAILED).astype(np.int8)
+        return np.broadcast_to(said, len(self._requests))
+
+    def _asked_once_each(self, rule: Expression, rows: Ints) -> Verdicts:
+        keys, size = self._alike(rule, rows)
+        example = np.full(size, -1, dtype=np.int64)
+        example[keys] = rows
+        used = np.flatnonzero(example >= 0)
+        table = np.zeros(size, dtype=np.int8)
+        table[used] = [rule.verdict(self._activation(row)) for row in example[used].tolist()]
+        return table[keys]
 
     def _activation(self, row: int) -> Any:
         found = self._activations.get(row)
@@ -100,7 +116,7 @@ class RuleFacts:
         column = self._requests.facts.columns.get(fact)
         if column is None:
             return np.zeros(len(self._requests), dtype=np.int64)
-        return _column_known(column).astype(np.int64) if part == "has" else _column_codes(column)
+        return known(column).astype(np.int64) if part == "has" else _column_codes(column)
 
 
 def _cell(column: Column | None, kind: str, row: int) -> object:
@@ -120,14 +136,6 @@ def _cell(column: Column | None, kind: str, row: int) -> object:
 def _is_known(value: object) -> bool:
     """A set is known where it is not empty, as in CEL's own `has` of a repeated field."""
     return value is not None and value != []
-
-
-def _column_known(column: Column) -> Bools:
-    if isinstance(column, Coded):
-        return column.codes >= 0
-    if isinstance(column, CodedSets):
-        return np.diff(column.indptr) > 0
-    return ~np.isnan(column)
 
 
 def _column_codes(column: Column) -> Ints:
