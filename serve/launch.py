@@ -157,8 +157,12 @@ def _start(workspace: Workspace, address: Address, *, replicas: int, directory: 
     )
     args = {"workspace": str(workspace.path), "replicas": str(replicas)}
     try:
-        ray_serve.run(deployments.replicas(args), name="nba", route_prefix="/")
-        ray_serve.run(deployments.learner(args), name="nba-learner", route_prefix=None)
+        ray_serve.run_many(
+            [
+                ray_serve.RunTarget(deployments.replicas(args), name="nba", route_prefix="/"),
+                ray_serve.RunTarget(deployments.learner(args), name="nba-learner", route_prefix=None),
+            ]
+        )
     except RuntimeError as error:
         logs = directory / "ray" / "session_latest" / "logs"
         raise RefusedError(f"the service did not start: {error}", hint=f"more is in {logs}") from None

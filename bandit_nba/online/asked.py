@@ -29,14 +29,13 @@ class ChannelTimes:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request, checked. `named`: whether the caller chose the id, so that it may have been asked before.
+    """One request, checked.
 
     facts: given with the request; None means unknown, whatever the profile says. payload_sha256: of what was asked,
     without the id; the customer goes in by pseudonym, and facts in canonical order.
     """
 
     id: str
-    named: bool
     customer: str
     channel: str
     facts: Mapping[str, FactValue | None]
@@ -71,7 +70,6 @@ class Reception:
         payload = _CANONICAL.encode((customer, request.channel, facts, request.defer_activation))
         return Asked(
             id=request.decision_id or self._new_id(),
-            named=request.decision_id is not None,
             customer=customer,
             channel=request.channel,
             facts=facts,

@@ -128,49 +128,51 @@ class Decider:
         )
 
     def _settle(self, asked: Sequence[Asked]) -> tuple[dict[str, Stored], frozenset[str]]:
-        """What counts for each id, stored by now; and the ids that were decided here."""
+        """What counts for each id, stored by now; and the ids that were decided here.
+
+        Known ids are not looked for beforehand: nearly all are new, and whether one is known for sure only the write
+        can tell. A batch with known ones is refused by it whole, and written again without them.
+        """
         if not asked:
             return {}, frozenset()
-        settled, profiles = self._read(asked)
-        new = [a for a in asked if a.id not in settled]
-        made = self._decided(new, profiles, self._models.current()) if new else []
+        made = self._decided(asked, self._profiles(asked), self._models.current())
+        settled: dict[str, Stored] = {}
         for _ in range(_ATTEMPTS):
             taken = self._write(made)
-            settled |= taken
             if not taken:
+                self.counts.update(record.kind for record in made)
                 settled |= {record.id: Stored(record.payload_sha256, record.answer) for record in made}
                 return settled, frozenset(record.id for record in made)
+            settled |= taken
             made = [record for record in made if record.id not in taken]
         raise StoreError("ids are taken faster than they can be looked up", hint="the same request may be sent again")
 
-    def _read(self, asked: Sequence[Asked]) -> tuple[dict[str, Stored], Profiles | None]:
-        """Stored answers and profiles in one snapshot; None where profiles cannot be read."""
-        named = [a.id for a in asked if a.named]
+    def _profiles(self, asked: Sequence[Asked]) -> Profiles | None:
+        """The stored profiles of those who ask; None where they cannot be read."""
         keys = {a.customer for a in asked if a.customer}
-        if not named and not keys:
-            return {}, {}
-        with self._database.read() as connection:
-            stored = decision_store.answers(connection, named) if named else {}
-            return stored, self._profiles(connection, keys)
-
-    def _profiles(self, connection: sa.Connection, keys: set[str]) -> Profiles | None:
+        if not keys:
+            return {}
         try:
-            return customer_store.profiles(connection, keys)
+            with self._database.read() as connection:
+                return customer_store.profiles(connection, keys)
         except Exception as error:  # noqa: BLE001 (whatever it is: consent that was not read is not given)
-            log.error("customers cannot be read; only safe arms are offered: %s", error)
+            log.error("customers cannot be read; only safe arms are offered: %s", type(error).__name__)
             return None
 
     def _write(self, made: Sequence[DecisionRecord]) -> dict[str, Stored]:
-        """Log all of `made` in one short transaction, or none of it; then the ids that somebody else took meanwhile."""
+        """Log all of `made` in one short transaction; or none of it, and then the ids that are known already."""
         if not made:
             return {}
         try:
             with self._database.write() as connection:
                 decision_store.insert(connection, made)
-        except sa.exc.IntegrityError:
+            return {}
+        except sa.exc.IntegrityError as error:
             with self._database.read() as connection:
-                return decision_store.answers(connection, [record.id for record in made])
-        return {}
+                taken = decision_store.answers(connection, [record.id for record in made])
+            if not taken:
+                raise StoreError("refuses new decisions", where="decisions") from error
+            return taken
 
     def _decided(self, asked: Sequence[Asked], profiles: Profiles | None, scorer: Scorer) -> list[DecisionRecord]:
         """Records of new decisions. What fails in a batch is tried row by row: one bad row spoils no other."""
@@ -212,7 +214,6 @@ class Decider:
     def _records(self, asked: Sequence[Asked], decisions: Decisions, model: str) -> list[DecisionRecord]:
         versions = replace(self._versions, model=model)
         deadlines = self._deadlines(asked, decisions)
-        self.counts.update(decisions.kinds)
         return records(
             decisions,
             versions=versions,
