@@ -1,0 +1,46 @@
+"""`python -m experiments.bench NAME --json -`; without a name all of them, one after the other."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from bandit_nba.settings import nearest
+
+BENCHMARKS = {
+    "batch_decide": "the whole pipeline on a million requests against VW's own prediction loop",
+}
+
+
+def run(
+    name: Annotated[str, typer.Argument(help="Which; all without a name: " + ", ".join(BENCHMARKS))] = "",
+    *,
+    json: Annotated[str, typer.Option(help="Write the numbers here; - prints them.")] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes, to see that it runs.")] = False,
+) -> None:
+    """Measure the product beside a peer.
+
+    Examples:
+
+      python -m experiments.bench batch_decide --json -
+
+      python -m experiments.bench --quick
+    """
+    if name and name not in BENCHMARKS:
+        print(f"error: no such benchmark: {name}; {nearest(name, BENCHMARKS)}", file=sys.stderr)
+        raise typer.Exit(2)
+    found: dict[str, Any] = {}
+    for which in [name] if name else BENCHMARKS:
+        print(f"{which}: {BENCHMARKS[which]}", file=sys.stderr)
+        found[which] = importlib.import_module(f"experiments.bench.{which}").measure(quick=quick)
+    document = msgspec.json.format(msgspec.json.encode(found[name] if name else found), indent=2)
+    if json and json != "-":
+        Path(json).write_bytes(document)
+    else:
+        print(document.decode())
+
+
+typer.run(run)
