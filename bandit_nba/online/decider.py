@@ -93,6 +93,8 @@ class Decider:
         ------
         StoreError
             If nothing could be stored: nobody has been answered then, and all may ask again.
+        sqlalchemy.exc.IntegrityError
+            If some decision breaks a constraint, so that the store refuses the whole batch.
         """
         accepted = [self._accept(request) for request in requests]
         first: dict[str, Asked] = {}
@@ -167,11 +169,11 @@ class Decider:
             with self._database.write() as connection:
                 decision_store.insert(connection, made)
             return {}
-        except sa.exc.IntegrityError as error:
+        except sa.exc.IntegrityError:
             with self._database.read() as connection:
                 taken = decision_store.answers(connection, [record.id for record in made])
             if not taken:
-                raise StoreError("refuses new decisions", where="decisions") from error
+                raise
             return taken
 
     def _decided(self, asked: Sequence[Asked], profiles: Profiles | None, scorer: Scorer) -> list[DecisionRecord]:

@@ -307,7 +307,7 @@ def test_a_decision_that_cannot_be_logged_is_not_answered(decider: Decider, data
     with database.write() as connection:
         connection.execute(sa.insert(decision_facts).values(decision="d-1", facts=b"{}"))
 
-    with pytest.raises(StoreError):
+    with pytest.raises(sa.exc.IntegrityError):
         decider.decide_batch([ask("d-1"), ask("d-2")])
     assert rows(database) == 0
 

@@ -7,8 +7,10 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from bandit_nba.online.replica import Replica
+from bandit_nba.store.tables import decision_facts
 from serve.app import create_app
 from tests.serve.asgi_client import Answered, Client
 
@@ -128,6 +130,16 @@ def test_a_store_that_is_gone_is_said_so(client: Client, replica: Replica) -> No
     assert refused.json["type"] == "urn:nba:problem:store-unavailable"
     assert refused.headers["retry-after"] == "5"
     assert "/" not in refused.json["detail"]  # no path of the server's disk
+
+
+def test_a_decision_that_cannot_be_logged_spoils_no_other(client: Client, replica: Replica) -> None:
+    """The facts of d-1 are there without their decision, as no part of the system leaves them."""
+    with replica.database.write() as connection:
+        connection.execute(sa.insert(decision_facts).values(decision="d-1", facts=b"{}"))
+    refused, *others = ask(client, ASK, *({"decisionId": f"e-{i}", "channel": "web"} for i in range(20)))
+
+    assert refused.status == 503
+    assert {answer.status for answer in others} == {201}
 
 
 def test_a_decision_can_be_looked_at(client: Client) -> None:
