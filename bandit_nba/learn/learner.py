@@ -125,17 +125,17 @@ class Learner:
         return report
 
     def _guarded(self, *, finish: bool) -> LearnReport:
-        try:
-            return self._step(finish=finish)
-        except BaseException:
-            self._memory = None  # a commit that failed may have happened: only the store knows
-            raise
-
-    def _step(self, *, finish: bool) -> LearnReport:
         claim = self._log.claim()
         if claim is None:
             self._memory = None
             return LearnReport(held=False)
+        try:
+            return self._step(claim, finish=finish)
+        except BaseException:
+            self._memory = None  # a commit that failed may have happened: only the store knows
+            raise
+
+    def _step(self, claim: Claim, *, finish: bool) -> LearnReport:
         memory = self._memory
         if memory is None or memory.fence != claim.fence:
             memory = self._memory = self._resumed(claim)

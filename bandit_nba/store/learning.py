@@ -63,6 +63,25 @@ _ROW = (
     .outerjoin_from(decisions, decision_facts, decision_facts.c.decision == decisions.c.id)
     .order_by(*_ORDER)
 )
+# Lists are bound by name: SQLAlchemy then compiles each statement once and looks at no member of a list.
+_IDS = sa.bindparam("ids", expanding=True)
+_BY_ID = _ROW.where(decisions.c.id.in_(_IDS))
+_MARK = sa.update(decisions).where(decisions.c.id.in_(_IDS)).values(learned_in=sa.bindparam("mark"))
+_MARK_UNMARKED = _MARK.where(decisions.c.learned_in.is_(None))
+_OUTCOME = sa.select(
+    outcomes.c.id,
+    outcomes.c.decision,
+    outcomes.c.customer,
+    outcomes.c.type,
+    outcomes.c.amount,
+    outcomes.c.received_at,
+)
+_NAMING_A_DECISION = _OUTCOME.where(outcomes.c.decision.in_(_IDS))
+_NAMING_A_CUSTOMER = _OUTCOME.where(
+    outcomes.c.customer.in_(_IDS),
+    outcomes.c.received_at.between(sa.bindparam("opens_at"), sa.bindparam("closes_at")),
+    outcomes.c.decision.is_(None),
+)
 
 
 def stamp(connection: sa.Connection, clock: Callable[[], float]) -> float:
@@ -119,7 +138,7 @@ class LearningStore:
         return msgspec.json.decode(content, type=Catalogue)
 
     def matured(self, claim: Claim, *, after: Position, limit: int) -> LoggedBatch:
-        """The next batch: one query for decisions with their facts, two for outcomes, in one snapshot."""
+        """The next batch: one query for decisions with their facts, two per 500 of them for outcomes, one snapshot."""
         query = _ROW.where(_LEARNABLE, decisions.c.matures_at < claim.horizon).limit(limit)
         if after[0] > float("-inf"):
             query = query.where(sa.tuple_(*_ORDER) > sa.tuple_(*map(sa.literal, after)))
@@ -132,9 +151,9 @@ class LearningStore:
             return connection.execute(sa.select(decisions.c.id).where(_LEARNED).order_by(*_ORDER)).scalars().all()
 
     def batch(self, ids: Sequence[str]) -> LoggedBatch:
-        """Logged decisions by id, in learning order."""
+        """Logged decisions by id; `ids` are in learning order already, list by list."""
         with self._database.read() as connection:
-            return _batch(connection, connection.execute(_ROW.where(decisions.c.id.in_(ids))).all())
+            return _batch(connection, _rows(connection, _BY_ID, ids))
 
     def commit(self, claim: Claim, checkpoint: Checkpoint) -> bool:
         """One transaction: fence, model, marks."""
@@ -145,19 +164,23 @@ class LearningStore:
             if checkpoint.model is not None:
                 models.publish(connection, checkpoint.model)
                 models.prune(connection)
-                unmarked = sa.update(decisions).where(decisions.c.learned_in.is_(None))
-                marked = _mark(connection, unmarked, checkpoint.learned, checkpoint.model.manifest.version)
-                _check_learned_once(marked, checkpoint.learned)
-            _mark(connection, sa.update(decisions), checkpoint.quarantined, QUARANTINED)
-            _mark(connection, sa.update(decisions), checkpoint.never, NEVER)
+                version = checkpoint.model.manifest.version
+                _check_learned_once(_mark(connection, _MARK_UNMARKED, checkpoint.learned, version), checkpoint.learned)
+            _mark(connection, _MARK, checkpoint.quarantined, QUARANTINED)
+            _mark(connection, _MARK, checkpoint.never, NEVER)
         return True
 
 
 def _mark(connection: sa.Connection, statement: sa.Update, ids: Sequence[str], mark: str) -> int:
-    statement = statement.values(learned_in=mark)
-    return sum(
-        connection.execute(statement.where(decisions.c.id.in_(chunk))).rowcount for chunk in chunks(ids, IN_LIST)
-    )
+    lists = chunks(ids, IN_LIST)
+    return sum(connection.execute(statement, {"ids": chunk, "mark": mark}).rowcount for chunk in lists)
+
+
+def _rows(connection: sa.Connection, statement: sa.Select[Any], ids: Sequence[str], **parameters: float) -> list[Any]:
+    rows: list[Any] = []
+    for chunk in chunks(ids, IN_LIST):
+        rows += connection.execute(statement, {"ids": chunk, **parameters}).all()
+    return rows
 
 
 def _check_learned_once(marked: int, ids: Sequence[str]) -> None:
@@ -192,25 +215,11 @@ def _batch(connection: sa.Connection, rows: Sequence[Any]) -> LoggedBatch:
 
 def outcomes_within(connection: sa.Connection, windows: Windows) -> Outcomes:
     """All outcomes that may count for these decisions: those that name one, and those of their customers meanwhile."""
-    found: list[Any] = []
-    query = sa.select(
-        outcomes.c.id,
-        outcomes.c.decision,
-        outcomes.c.customer,
-        outcomes.c.type,
-        outcomes.c.amount,
-        outcomes.c.received_at,
-    )
+    found = _rows(connection, _NAMING_A_DECISION, windows.ids)
     customers = sorted({customer for customer in windows.customers if customer})
-    for chunk in chunks(windows.ids, IN_LIST):
-        found += connection.execute(query.where(outcomes.c.decision.in_(chunk))).all()
-    for chunk in chunks(customers, IN_LIST):
-        theirs = query.where(
-            outcomes.c.customer.in_(chunk),
-            outcomes.c.received_at.between(float(windows.opens_at.min()), float(windows.closes_at.max())),
-            outcomes.c.decision.is_(None),
-        )
-        found += connection.execute(theirs).all()
+    if customers:
+        opens_at, closes_at = float(windows.opens_at.min()), float(windows.closes_at.max())
+        found += _rows(connection, _NAMING_A_CUSTOMER, customers, opens_at=opens_at, closes_at=closes_at)
     return Outcomes(
         ids=[row[0] for row in found],
         decisions=[row[1] or "" for row in found],
