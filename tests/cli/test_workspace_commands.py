@@ -1,33 +1,67 @@
 """`nba init`, `nba check` and `nba catalogue`, run as people run them."""
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from bandit_nba.cli import COMMANDS
+from bandit_nba.cli import COMMANDS, application
+from bandit_nba.workspace import init_workspace
 
 NBA = (sys.executable, "-c", "from bandit_nba.cli import main; main()")
 
 
-def nba(*arguments: object) -> subprocess.CompletedProcess[str]:
-    plain = {**os.environ, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "120"}
-    return subprocess.run(
-        [*NBA, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False, env=plain
-    )
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Nba = Callable[..., Done]
+
+
+@pytest.fixture
+def nba(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Nba:
+    """Runs a command as `main` does, in this process; one test below starts the real one."""
+    for name, value in {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "120"}.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: object) -> Done:
+        capsys.readouterr()
+        words = [str(argument) for argument in arguments]
+        with pytest.raises(SystemExit) as left:
+            application(words)(words, prog_name="nba")
+        printed = capsys.readouterr()
+        code = left.value.code
+        return Done(code if isinstance(code, int) else 0, printed.out, printed.err)
+
+    return run
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    done = nba("init", tmp_path / "shop")
-    assert done.returncode == 0, done.stderr
+    init_workspace(tmp_path / "shop")
     return tmp_path / "shop"
 
 
-def test_init_says_what_it_wrote_and_what_comes_next(tmp_path: Path) -> None:
+def test_the_real_command_prints_and_exits(tmp_path: Path) -> None:
+    written = subprocess.run([*NBA, "init", tmp_path / "shop"], capture_output=True, text=True, timeout=60, check=False)
+    again = subprocess.run([*NBA, "init", tmp_path / "shop"], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (written.returncode, written.stderr) == (0, "")
+    assert "Wrote a workspace" in written.stdout
+    assert (again.returncode, again.stdout) == (2, "")
+    assert again.stderr.startswith("error: there is already a workspace")
+
+
+def test_init_says_what_it_wrote_and_what_comes_next(nba: Nba, tmp_path: Path) -> None:
     done = nba("init", tmp_path / "new")
 
     assert done.returncode == 0
@@ -38,7 +72,7 @@ def test_init_says_what_it_wrote_and_what_comes_next(tmp_path: Path) -> None:
     assert f"nba check {tmp_path / 'new'}" in done.stdout
 
 
-def test_init_twice_is_refused_in_one_block(shop: Path) -> None:
+def test_init_twice_is_refused_in_one_block(nba: Nba, shop: Path) -> None:
     done = nba("init", shop)
 
     assert done.returncode == 2
@@ -51,7 +85,7 @@ def test_init_twice_is_refused_in_one_block(shop: Path) -> None:
     ]
 
 
-def test_check_says_what_a_sound_workspace_holds(shop: Path) -> None:
+def test_check_says_what_a_sound_workspace_holds(nba: Nba, shop: Path) -> None:
     done = nba("check", shop)
 
     assert done.returncode == 0
@@ -61,7 +95,7 @@ def test_check_says_what_a_sound_workspace_holds(shop: Path) -> None:
     assert "3 channels: web, email, call_center" in done.stdout
 
 
-def test_check_lists_every_mistake_and_fails(shop: Path) -> None:
+def test_check_lists_every_mistake_and_fails(nba: Nba, shop: Path) -> None:
     policy, catalogue = shop / "policy.toml", shop / "catalogue.toml"
     policy.write_text(policy.read_text().replace("bits = 18", "bitts = 18"))
     catalogue.write_text(catalogue.read_text().replace("tenure_months >= 6.0", "tenure_months >= 6"))
@@ -76,7 +110,7 @@ def test_check_lists_every_mistake_and_fails(shop: Path) -> None:
     assert done.stdout.endswith(f"{shop}: 2 mistakes.\n")
 
 
-def test_check_for_machines(shop: Path) -> None:
+def test_check_for_machines(nba: Nba, shop: Path) -> None:
     sound = json.loads(nba("check", shop, "--json").stdout)
     assert sound["ok"] is True
     assert sound["problems"] == []
@@ -101,7 +135,7 @@ def test_check_for_machines(shop: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("check",), ("catalogue", "check"), ("catalogue", "list")])
-def test_what_is_no_workspace_is_wrong_input(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_what_is_no_workspace_is_wrong_input(nba: Nba, tmp_path: Path, command: tuple[str, ...]) -> None:
     done = nba(*command, tmp_path / "none", "--json")
 
     assert done.returncode == 2
@@ -109,7 +143,7 @@ def test_what_is_no_workspace_is_wrong_input(tmp_path: Path, command: tuple[str,
     assert json.loads(done.stdout)["problem"]["hint"] == "`nba init DIR` writes a new one"
 
 
-def test_catalogue_check_and_list(shop: Path) -> None:
+def test_catalogue_check_and_list(nba: Nba, shop: Path) -> None:
     assert "sound; 5 actions, 7 choices, 6 rules; version " in nba("catalogue", "check", shop).stdout
     listed = nba("catalogue", "list", shop).stdout.splitlines()
     assert len(listed) == 6
@@ -120,7 +154,7 @@ def test_catalogue_check_and_list(shop: Path) -> None:
     assert [action["id"] for action in actions][:2] == ["fiber_upgrade", "data_pack"]
 
 
-def test_catalogue_check_finds_what_is_wrong_in_the_catalogue_alone(shop: Path) -> None:
+def test_catalogue_check_finds_what_is_wrong_in_the_catalogue_alone(nba: Nba, shop: Path) -> None:
     (shop / "policy.toml").write_text("not = 'read here'")
     assert nba("catalogue", "check", shop).returncode == 0
 
@@ -136,7 +170,7 @@ def test_catalogue_check_finds_what_is_wrong_in_the_catalogue_alone(shop: Path) 
 
 
 @pytest.mark.parametrize("arguments", [("chek",), ("check",), ("check", "a", "b"), ("check", "a", "--jsn")])
-def test_wrong_usage_is_said_on_stderr(arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_is_said_on_stderr(nba: Nba, arguments: tuple[str, ...]) -> None:
     done = nba(*arguments)
 
     assert done.returncode == 2
@@ -144,7 +178,7 @@ def test_wrong_usage_is_said_on_stderr(arguments: tuple[str, ...]) -> None:
     assert "Usage: nba" in done.stderr
 
 
-def test_a_mistyped_command_gets_the_nearest_one() -> None:
+def test_a_mistyped_command_gets_the_nearest_one(nba: Nba) -> None:
     assert "check" in nba("chek").stderr
 
 
@@ -163,7 +197,7 @@ def test_help_names_every_command_and_loads_none_of_them() -> None:
 
 
 @pytest.mark.parametrize("command", [("init",), ("check",), ("catalogue", "check"), ("catalogue", "list")])
-def test_each_command_explains_itself_with_examples(command: tuple[str, ...]) -> None:
+def test_each_command_explains_itself_with_examples(nba: Nba, command: tuple[str, ...]) -> None:
     done = nba(*command, "--help")
 
     assert done.returncode == 0

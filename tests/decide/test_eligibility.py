@@ -13,6 +13,7 @@ from bandit_nba.catalogue import Action, Arm, Catalogue, Group, Rules, Treatment
 from bandit_nba.catalogue.facts import FactKind, FactValue
 from bandit_nba.catalogue.load import epoch
 from bandit_nba.catalogue.rules import STAGES, compile_rules
+from bandit_nba.decide import eligibility_plan
 from bandit_nba.decide.batch import Coded, Eligibility, Facts, Requests
 from bandit_nba.decide.eligibility import eligible
 from bandit_nba.errors import RuleError, SettingsError
@@ -260,8 +261,9 @@ def test_rules_of_another_version_are_refused() -> None:
         eligible(made, compile_rules(catalogue(action("b"))), requests([{}]))
 
 
-def test_more_reasons_than_the_log_can_count_are_refused() -> None:
-    made = catalogue(*(action(f"a{i}", eligibility=f"customer.age > {i}.0") for i in range(16_001)))
+def test_more_reasons_than_the_log_can_count_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = catalogue(*(action(f"a{i}", eligibility=f"customer.age > {i}.0") for i in range(6)))
+    monkeypatch.setattr(eligibility_plan, "MAX_REMOVALS", 11)  # each rule has two reasons: untrue and failed
 
     with pytest.raises(SettingsError, match="too many different rules"):
         decide(made, requests([{}]))
