@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -23,6 +23,9 @@ from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.errors import StoreError, UnknownIdError
 from bandit_nba.settings import version_of
 
+T = TypeVar("T")
+
+DefinitionKind = Literal["catalogue", "policy", "reward"]
 Maker = Literal["engine", "fallback over safe arms", "fallback to no action"]
 
 ENGINES, MODELS = 16, 8  # kept at hand; a log in the order of time uses few at once
@@ -31,7 +34,7 @@ ENGINES, MODELS = 16, 8  # kept at hand; a log in the order of time uses few at 
 class Source(Protocol):
     """Where the definitions, models and salts that past decisions name are kept."""
 
-    def definition(self, kind: Literal["catalogue", "policy", "reward"], version: str) -> bytes | None:
+    def definition(self, kind: DefinitionKind, version: str) -> bytes | None:
         """Canonical JSON of a definition, None if it is not known."""
 
     def scorer(self, version: str) -> Scorer:
@@ -57,7 +60,7 @@ class Past:
         UnknownIdError
             If a definition or the salt is not known any more.
         StoreError
-            If a definition is not what its version names.
+            If a definition cannot be read, or is not what its version names.
         """
         engine = self._engine(versions.catalogue, versions.policy, versions.reward, versions.salt)
         if engine.policy.features.version != versions.features:
@@ -82,19 +85,22 @@ class Past:
         return salt
 
     def _make_engine(self, catalogue_version: str, policy_version: str, reward_version: str, salt_id: str) -> Engine:
-        catalogue = msgspec.json.decode(self._content("catalogue", catalogue_version), type=Catalogue)
-        policy = msgspec.json.decode(self._content("policy", policy_version), type=Policy)
-        reward = msgspec.json.decode(self._content("reward", reward_version), type=_Reward)
-        return Engine(catalogue, compile_rules(catalogue), policy, self.salt(salt_id), reward_unit=reward.unit)
+        catalogue = self._definition("catalogue", catalogue_version, Catalogue)
+        policy = self._definition("policy", policy_version, Policy)
+        unit = self._definition("reward", reward_version, _Reward).unit
+        return Engine(catalogue, compile_rules(catalogue), policy, self.salt(salt_id), reward_unit=unit)
 
-    def _content(self, kind: Literal["catalogue", "policy", "reward"], version: str) -> bytes:
+    def _definition(self, kind: DefinitionKind, version: str, as_type: type[T]) -> T:
         content = self._source.definition(kind, version)
         if content is None:
             raise UnknownIdError(f"{kind} is not known any more", got=version)
-        # Of the content and not of what it is decoded to: that gains fields as this program grows.
-        if version_of(msgspec.json.decode(content)) != version:
-            raise StoreError("is not what its version names", where=f"{kind} {version}")
-        return content
+        try:
+            # Of the content and not of what it is decoded to: that gains fields as this program grows.
+            if version_of(msgspec.json.decode(content)) != version:
+                raise StoreError("is not what its version names", where=f"{kind} {version}")
+            return msgspec.json.decode(content, type=as_type)
+        except msgspec.DecodeError as error:
+            raise StoreError(f"cannot be read ({error})", where=f"{kind} {version}") from None
 
 
 def facts_of(row: LoggedDecision, schema: FactSchema) -> dict[str, FactValue | None]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Literal
 
+from bandit_nba.decide.recompute import DefinitionKind
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.scoring import Scorer
@@ -21,7 +21,7 @@ class StoredPast:
         self._database = database
         self._salts = salts
 
-    def definition(self, kind: Literal["catalogue", "policy", "reward"], version: str) -> bytes | None:
+    def definition(self, kind: DefinitionKind, version: str) -> bytes | None:
         """Canonical JSON of a definition, None if it is not known."""
         with self._database.read() as connection:
             return definitions.get(connection, kind, version)

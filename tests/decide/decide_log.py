@@ -1,12 +1,11 @@
 """Decisions of the world as log records, and the definitions that they name, in memory."""
 
-from typing import Literal
-
 import msgspec
 import numpy as np
 
 from bandit_nba.decide.batch import Decisions
 from bandit_nba.decide.policy import Policy
+from bandit_nba.decide.recompute import DefinitionKind
 from bandit_nba.decide.record import DecisionRecord, Versions, records
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.scoring import Scorer
@@ -31,7 +30,7 @@ class Memory:
         self.models: dict[str, Scorer] = {"exact": world.ExactModel()}
         self.salts = {"s1": world.SALT}
 
-    def definition(self, kind: Literal["catalogue", "policy", "reward"], version: str) -> bytes | None:
+    def definition(self, kind: DefinitionKind, version: str) -> bytes | None:
         return self.definitions.get((kind, version))
 
     def scorer(self, version: str) -> Scorer:
