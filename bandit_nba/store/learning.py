@@ -64,7 +64,7 @@ _ROW = (
     .order_by(*_ORDER)
 )
 # Lists are bound by name: SQLAlchemy then compiles each statement once and looks at no member of a list.
-_IDS = sa.bindparam("ids", expanding=True)
+_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 _BY_ID = _ROW.where(decisions.c.id.in_(_IDS))
 _MARK = sa.update(decisions).where(decisions.c.id.in_(_IDS)).values(learned_in=sa.bindparam("mark"))
 _MARK_UNMARKED = _MARK.where(decisions.c.learned_in.is_(None))

@@ -17,7 +17,7 @@ from bandit_nba.catalogue import Action, Catalogue
 from bandit_nba.decide.batch import Coded, Facts
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.policy import FeatureSettings, Learning, Policy
-from bandit_nba.errors import ModelError, SettingsError, StoreError
+from bandit_nba.errors import ModelError, SettingsError, StoreBusyError, StoreError
 from bandit_nba.learn.learner import Learner
 from bandit_nba.learn.log import Checkpoint, Claim
 from bandit_nba.learn.manifest import Manifest
@@ -348,6 +348,27 @@ def test_a_kill_at_any_moment_loses_nothing_and_learns_nothing_twice(
     assert 0 < unfinished < 1_200  # some checkpoints were made, and none of the children finished
     assert (actual.weights_sha256, actual.examples_learned) == (expected.weights_sha256, 1_200)
     assert None not in world.marks(database).values()
+
+
+def test_a_store_that_is_busy_for_a_moment_costs_nothing(
+    database: Database, expected: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is learned but not published stays in memory when only the claim had to wait."""
+    world.play(database, 1_200, seed=3)
+    learner = world.learner(database, Clock(LATE_S), batch=500, publish_every_s=1e9)
+    learner._published_at = LATE_S  # nothing is due
+    assert learner.step().examples == 500
+
+    def busy(_: LearningStore) -> Claim:
+        raise StoreBusyError("is locked by another process")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LearningStore, "claim", busy)
+        with pytest.raises(StoreBusyError):
+            learner.step()
+
+    assert learner.step().examples == 500
+    assert run(learner).weights_sha256 == expected.weights_sha256
 
 
 # Two learners
