@@ -60,8 +60,8 @@ def requests(n: int, *, seed: int) -> Requests:
     }
     columns |= {f"n{i}": rng.uniform(0, 100, n) for i in range(NUMBERS)}
     return Requests(
-        ids=np.array([f"{seed}-{i:07d}" for i in range(n)], dtype=object),
-        customers=np.array([f"customer-{i}" for i in range(n)], dtype=object),
+        ids=[f"{seed}-{i:07d}" for i in range(n)],
+        customers=[f"customer-{i}" for i in range(n)],
         channels=Coded(codes=np.zeros(n, dtype=np.int64), values=("web",)),
         decided_at=np.full(n, 1.8e9),
         facts=Facts(size=n, schema=catalogue().facts, columns=columns),

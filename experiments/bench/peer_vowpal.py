@@ -32,6 +32,6 @@ def _example(rows: FeatureRows, i: int, *, shared: bool) -> Example:
     for letter in sorted({rows.namespaces[t] for t in terms}):
         mine = np.array([rows.namespaces[t] == letter for t in terms])
         group = example[ord(letter)]
-        indices = (rows.hashes[terms[mine]] & mask).astype(np.uint64)
-        group.push_many_features(np.ascontiguousarray(indices), np.ascontiguousarray(values[mine], dtype=np.float32))
+        for index, value in zip((rows.hashes[terms[mine]] & mask).tolist(), values[mine].tolist(), strict=True):
+            group.push_feature(index, value)
     return example
