@@ -190,12 +190,19 @@ def bounded_estimate(
     ends = (float(bounds.low), float(bounds.high))
     if not (isfinite(ends[0]) and isfinite(ends[1])):
         raise RefusedError(f"{interval} has no finite ends on this log", where="interval", got=ends)
+    if ends[0] > ends[1]:
+        raise RefusedError(
+            f"no value of the policy explains both ends of the {interval} interval",
+            where="interval",
+            got=ends,
+            hint=f"the mean weight is {sample.weights.mean():.3g} and should be 1: check the propensities",
+        )
     more = bounds.warnings
     if ends[0] == ends[1]:
         more += ("the contributions do not vary, so the interval has no width: it says nothing about certainty",)
     if not ends[0] <= value <= ends[1]:
         more += ("the interval is of the policy's value and does not contain this point estimate: the log is small",)
-    return Estimate(value, *ends, sample.n, sample.ess, warnings + more)
+    return Estimate(value, ends[0], ends[1], sample.n, sample.ess, warnings + more)
 
 
 def _few(ess: float, what: str) -> tuple[str, ...]:

@@ -114,6 +114,12 @@ def test_numbers_that_overflow_are_refused():
         estimate([1e200, 1.0], [1e200, 1.0], estimator="ips")
 
 
+def test_ends_that_contradict_each_other_are_refused():
+    # the mean of w r is far above any possible reward: no propensities give such weights
+    with pytest.raises(RefusedError, match="no value of the policy explains both ends"):
+        estimate(np.full(500, 40.0), np.tile([0.0, 1.0], 250), estimator="ips", interval="confidence_sequence")
+
+
 def test_one_decision_has_no_interval():
     with pytest.raises(RefusedError, match="at least two"):
         estimate([1.0], [1.0])

@@ -9,7 +9,7 @@ from scipy import optimize, stats
 from bandit_nba.errors import InputError, RefusedError
 from bandit_nba.evaluate import estimate
 from bandit_nba.evaluate.intervals import INTERVALS
-from bandit_nba.evaluate.intervals.bootstrap import BUCKETS
+from bandit_nba.evaluate.intervals.bootstrap import BUCKETS, POISSON
 from bandit_nba.evaluate.intervals.confidence_sequence import guesses, lower_sequence
 from bandit_nba.evaluate.intervals.robust_sequence import lower_robust_sequence
 
@@ -233,6 +233,14 @@ def test_bootstrap_moves_numerator_and_denominator_together():
 
     assert estimate(weights, constant, interval="bootstrap").half_width == pytest.approx(0, abs=1e-12)
     assert estimate(weights, constant, estimator="ips", interval="bootstrap").half_width > 0.01
+
+
+def test_bootstrap_counts_are_poisson():
+    shares = np.bincount(POISSON.astype(int)) / len(POISSON)
+
+    np.testing.assert_allclose(shares, stats.poisson(1).pmf(np.arange(len(shares))), atol=2e-5)
+    assert POISSON.mean() == pytest.approx(1, abs=1e-4)
+    assert POISSON.var() == pytest.approx(1, abs=1e-3)
 
 
 def test_bootstrap_of_many_customers_goes_through_buckets():

@@ -80,6 +80,6 @@ def design_effect(problem: Problem) -> float:
 
 
 def within_rewards(problem: Problem, low: float, high: float, warnings: tuple[str, ...] = ()) -> Bounds:
-    """Cut ends that no mean can reach, but never the point value."""
+    """Cut the ends to what a mean can be; an unnormalised point value may lie outside of it."""
     lowest, highest = problem.value_range
-    return Bounds(max(low, min(lowest, problem.value)), min(high, max(highest, problem.value)), warnings)
+    return Bounds(min(max(low, lowest), highest), max(min(high, highest), lowest), warnings)
