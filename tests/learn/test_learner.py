@@ -17,6 +17,7 @@ from bandit_nba.catalogue import Action, Catalogue
 from bandit_nba.decide.batch import Coded, Facts
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.policy import FeatureSettings, Learning, Policy
+from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import ModelError, SettingsError, StoreBusyError, StoreError
 from bandit_nba.learn.learner import Learner
 from bandit_nba.learn.log import Checkpoint, Claim
@@ -26,7 +27,7 @@ from bandit_nba.store import learning as store_learning
 from bandit_nba.store import models
 from bandit_nba.store.database import Database
 from bandit_nba.store.learning import LearningStore
-from bandit_nba.store.tables import NEVER, QUARANTINED, decision_facts
+from bandit_nba.store.tables import NEVER, QUARANTINED, decision_facts, decisions
 from bandit_nba.store.tables import outcomes as outcomes_table
 from tests.learn import tiny_world as world
 from tests.learn.tiny_world import BEST, CATALOGUE, POLICY, REWARDS, SEGMENTS, Clock
@@ -62,6 +63,10 @@ def in_one_go(folder: Path, **options: object) -> Manifest:
 def expected(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     """What an undisturbed learner makes of the same 1,200 decisions."""
     return in_one_go(tmp_path_factory.mktemp("undisturbed"))
+
+
+def columns_of(record: DecisionRecord) -> dict[str, object]:
+    return {name: value for name, value in msgspec.structs.asdict(record).items() if name != "facts"}
 
 
 # What is learned
@@ -172,6 +177,8 @@ def test_only_normal_decisions_that_were_activated_in_time_are_learned(database:
             world.record(4, activated_at=1_029.0, **deferred),
         ],
     )
+    with database.write() as connection:  # a writer that forgot to mark it
+        connection.execute(sa.insert(decisions), {**columns_of(world.record(5, kind="fallback")), "learned_in": None})
     manifest = run(world.learner(database, Clock(LATE_S)))
 
     assert manifest.examples_learned == 2
@@ -181,6 +188,7 @@ def test_only_normal_decisions_that_were_activated_in_time_are_learned(database:
         "d00002": NEVER,
         "d00003": NEVER,
         "d00004": manifest.version,
+        "d00005": None,
     }
 
 
@@ -303,6 +311,31 @@ def test_a_crash_around_a_commit_loses_nothing_and_learns_nothing_twice(
 
     assert (actual.weights_sha256, actual.examples_learned) == (expected.weights_sha256, 1_200)
     assert None not in world.marks(database).values()
+
+
+class CutOffLog(LearningStore):
+    """A log whose connection is cut after the first commit took effect, before its answer came."""
+
+    cut = False
+
+    def commit(self, claim: Claim, checkpoint: Checkpoint) -> bool:
+        committed = super().commit(claim, checkpoint)
+        if not self.cut:
+            self.cut = True
+            raise StoreError("the connection was cut")
+        return committed
+
+
+def test_a_commit_whose_answer_was_lost_is_not_made_again(database: Database, expected: Manifest) -> None:
+    """The same learner goes on; only the store knows whether it has committed."""
+    world.play(database, 1_200, seed=3)
+    log = CutOffLog(database, clock=Clock(LATE_S), holder="a")
+    learner = world.learner(database, Clock(LATE_S), log=log, batch=500)
+    with pytest.raises(StoreError, match="cut"):
+        learner.step()
+    actual = run(learner)
+
+    assert (actual.weights_sha256, actual.examples_learned) == (expected.weights_sha256, 1_200)
 
 
 @pytest.mark.parametrize("step", ["publish", "mark", "prune"])
