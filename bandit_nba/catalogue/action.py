@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from bandit_nba.catalogue.contact_rules import ContactRule
 from bandit_nba.catalogue.facts import FactKind
 from bandit_nba.settings import Settings, version_of
 
@@ -88,11 +89,12 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Catalogue(Settings, frozen=True, kw_only=True, dict=True):
-    """Declared facts, groups, catalogue-wide rules and actions. "No action" is always the first arm."""
+    """Declared facts, groups, catalogue-wide rules, contact rules and actions. "No action" is always the first arm."""
 
     facts: Mapping[str, FactKind]
     rules: Rules = Rules()
     groups: Mapping[str, Group] = {}
+    contact_rules: tuple[ContactRule, ...] = ()
     actions: tuple[Action, ...]
 
     @cached_property

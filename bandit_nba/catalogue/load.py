@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from bandit_nba.catalogue.action import NO_ACTION, Action, Catalogue, Feature
+from bandit_nba.catalogue.contact_rules import contact_problems
 from bandit_nba.errors import SettingsError
 from bandit_nba.settings import load, nearest
 
@@ -51,6 +52,7 @@ def catalogue_problems(catalogue: Catalogue, *, channels: Collection[str], where
         yield from _action_problems(action, catalogue, place)
         yield from _channel_problems(action, channels, place)
         yield from _treatment_problems(action, kinds, place)
+    yield from contact_problems(catalogue, channels=channels, where=where)
 
 
 def action_place(where: str, index: int, action: Action) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from bandit_nba.catalogue.contact_rules import IGNORED
 from bandit_nba.settings import Settings, seconds, version_of
 
 Attribution = Literal["decision", "each"]
@@ -16,12 +17,14 @@ class OutcomeReward(Settings, frozen=True, kw_only=True):
     """What one outcome of a type adds: reward + amount_weight x amount.
 
     attribution "each": an outcome that names only a customer counts for each of the customer's decisions whose window
-    covers it; "decision": only outcomes that name the decision count.
+    covers it; "decision": only outcomes that name the decision count. impression: it only says that the customer saw
+    it, so that a decision with nothing else counts as ignored.
     """
 
     reward: Bounded = 0.0
     amount_weight: Bounded = 0.0
     attribution: Attribution = "decision"
+    impression: bool = False
 
 
 class RewardDefinition(Settings, frozen=True, kw_only=True, dict=True):
@@ -48,6 +51,8 @@ class RewardDefinition(Settings, frozen=True, kw_only=True, dict=True):
             raise ValueError(f'`range` must lie within [0, 1] for the unit "response", got [{low:g}, {high:g}]')
         if not low <= self.default <= high:
             raise ValueError(f"`default` must lie within `range` [{low:g}, {high:g}], got {self.default:g}")
+        if IGNORED in self.outcomes:
+            raise ValueError(f'`outcomes` must leave the name "{IGNORED}" to contact rules, where it means no answer')
         for channel in ("", *self.waits):
             self.wait_s(channel)
 

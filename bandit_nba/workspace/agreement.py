@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from bandit_nba.catalogue import Catalogue
+from bandit_nba.catalogue.contact_rules import outcome_problems
 from bandit_nba.decide.arbitrate import multipliers
 from bandit_nba.decide.feature_names import check_settings
 from bandit_nba.decide.features import Featuriser
@@ -56,6 +57,7 @@ def policy_problems(
                 allowed="a group of catalogue.toml",
                 hint=nearest(group, groups),
             )
+    yield from outcome_problems(catalogue, outcomes=rewards.outcomes, where="catalogue.toml")
     parts: tuple[tuple[str, Callable[[], object]], ...] = (
         (where, lambda: check_settings(policy.features, catalogue.facts, where="features")),
         ("catalogue.toml", lambda: Featuriser(policy.features, catalogue.facts).arms(catalogue.arms)),

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from bandit_nba.catalogue.contact_rules import Direction
 from bandit_nba.errors import SettingsError
 from bandit_nba.settings import Settings, nearest, seconds
 
@@ -23,9 +24,11 @@ class Channel(Settings, frozen=True, kw_only=True):
     """How one channel asks: how long an answer is valid, and whether it counts only after `activate`.
 
     valid_for: ISO-8601. activation: "immediate" or "deferred"; activate_within: ISO-8601, how long a deferred decision
-    waits for its activation before it expires.
+    waits for its activation before it expires. direction: "inbound" where the customer comes, "outbound" where we go to
+    the customer; contact rules tell them apart.
     """
 
+    direction: Direction = "inbound"
     valid_for: str = "PT30M"
     activation: Literal["immediate", "deferred"] = "immediate"
     activate_within: str = "PT30M"
