@@ -11,7 +11,7 @@ KEY = bytes(range(32))
 
 
 def test_is_keyed_blake2b_of_16_bytes() -> None:
-    expected = hashlib.blake2b("kunde 7".encode(), key=KEY, digest_size=16).hexdigest()
+    expected = hashlib.blake2b(b"kunde 7", key=KEY, digest_size=16).hexdigest()
 
     assert pseudonym(KEY, "kunde 7") == expected
     assert len(expected) == 32
