@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bandit_nba
-
-MARK = "NBA_SERVICE"
-"""The variable by which all processes of one service are known, whoever their parent is by then."""
+from bandit_nba.errors import RefusedError
+from serve.front_end import install
+from serve.guard import MARK
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the front end tells of itself (both on all interfaces, read-only), and Ray's own proxy (loopback)."""
+    """Where the front end tells of itself, and Ray's own proxy, which takes over while no replica is known."""
 
     stats: int
     metrics: int
@@ -38,9 +38,13 @@ def free_ports() -> Ports:
 
 
 def variables(directory: Path, ports: Ports, *, name: str) -> dict[str, str]:
-    """All variables for one service; `directory` is private to it and its path short (it holds sockets)."""
+    """All variables for one service; `directory` is private to it, exists, and its path is short (it holds sockets)."""
+    front_end = install(directory, private=(ports.stats, ports.metrics))
+    if front_end is None:
+        raise RefusedError("HAProxy is not installed", hint='on Linux it comes with `pip install "ray[serve]"`')
     return {
         MARK: name,
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(front_end),
         "PYTHONPATH": os.pathsep.join(_import_path()),
         # The fast mode, and its files.
         "RAY_SERVE_ENABLE_HA_PROXY": "1",

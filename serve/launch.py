@@ -4,7 +4,6 @@ import contextlib
 import io
 import logging
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -13,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -22,12 +21,12 @@ from bandit_nba.errors import RefusedError, SettingsError
 from bandit_nba.online.replica import Replica
 from bandit_nba.workspace import Workspace
 from serve.app import create_app
-from serve.environment import MARK, free_ports, variables
+from serve.environment import free_ports, variables
+from serve.guard import guarded
 
 READY_WITHIN_S = 90.0
 KEEP_ALIVE_S = 75
 REQUEST_WITHIN_S = 30.0
-ENDS_WITHIN_S = 5.0
 _OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray takes; nothing large is passed around
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -64,7 +63,9 @@ def run(workspace: Workspace, address: Address, *, replicas: int, on_ready: Call
     _refuse_taken(address)
     _rehearse(workspace)
     name = uuid.uuid4().hex
-    with _private_directory() as directory, _no_process_left(name):
+    # For sockets, Ray's files and logs: only the owner may look inside. Sockets want a short path.
+    directory = Path(tempfile.mkdtemp(prefix="nba-", dir="/tmp"))
+    with guarded(name, directory):
         os.environ.update(variables(directory, free_ports(), name=name))
         try:
             _listen_for_signals()
@@ -106,14 +107,6 @@ def _rehearse(workspace: Workspace) -> None:
         create_app(replica)
     finally:
         replica.close()
-
-
-@contextlib.contextmanager
-def _private_directory() -> Iterator[Path]:
-    """For sockets, Ray's files and logs; only the owner may look inside. It stays where something went wrong."""
-    directory = Path(tempfile.mkdtemp(prefix="nba-", dir="/tmp"))
-    yield directory
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _listen_for_signals() -> None:
@@ -191,28 +184,3 @@ def _stop() -> None:
         for end in ends:
             with contextlib.suppress(Exception):
                 end()
-
-
-@contextlib.contextmanager
-def _no_process_left(name: str) -> Iterator[None]:
-    """Processes that outlive Ray's own end (as the front end may, if its keeper was killed) are ended as well."""
-    try:
-        yield
-    finally:
-        give_up = time.monotonic() + ENDS_WITHIN_S
-        while (left := processes_of(name)) and time.monotonic() < give_up:
-            time.sleep(0.05)
-        for process in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-
-
-def processes_of(name: str) -> list[int]:
-    """Ids of the processes that carry this service's mark, but for this one; only Linux tells."""
-    mark = f"{MARK}={name}".encode()
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if mark in path.read_bytes().split(b"\0") and (process := int(path.parent.name)) != os.getpid():
-                found.append(process)
-    return found

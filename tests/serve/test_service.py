@@ -87,6 +87,16 @@ class Service:
         return [pid for pid in _all_processes() if marks & set(_environment(pid))]
 
 
+def _listens_on(pid: int) -> set[str]:
+    """IPv4 addresses on which a process listens, from the kernel's tables."""
+    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    sockets = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    listening = "0A"
+    addresses = [row[1].split(":")[0] for row in rows if row[3] == listening and row[9] in sockets]
+    return {socket.inet_ntoa(bytes.fromhex(address)[::-1]) for address in addresses}
+
+
 def _all_processes() -> list[int]:
     return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
 
@@ -164,6 +174,21 @@ def test_refusals_pass_the_front_end_as_they_are(service: Service) -> None:
 
     assert status == 422
     assert msgspec.json.decode(body)["hint"] == 'did you mean "web"?'
+
+
+def test_the_front_end_listens_on_loopback_alone(service: Service) -> None:
+    front_ends = [pid for pid in service.children() if "haproxy" in Path(f"/proc/{pid}/comm").read_text()]
+    hosts = {host for pid in front_ends for host in _listens_on(pid)}
+
+    assert front_ends
+    assert hosts == {"127.0.0.1"}
+
+
+def test_a_client_that_never_ends_its_headers_is_dropped(service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as slow:
+        slow.sendall(b"POST /v1/decisions HTTP/1.1\r\nHost: x\r\n")
+
+        assert slow.recv(1000).startswith(b"HTTP/1.1 408")
 
 
 def test_a_taken_port_is_said_so(service: Service, workspace: Path) -> None:
