@@ -6,12 +6,12 @@ One request is a batch of one; nothing here knows where requests come from.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from bandit_nba.catalogue import Arm, FactSchema
+from bandit_nba.catalogue import Arm, Catalogue, FactSchema
 from bandit_nba.catalogue.facts import FactValue
 
 Floats = npt.NDArray[np.float64]
@@ -138,6 +138,7 @@ class Requests:
 
     ids: decision ids, distinct. customers: pseudonymous keys, "" for anonymous. channels: one per row.
     decided_at: seconds since the epoch, UTC, the server's clock. readable: False where the profile could not be read.
+    contacts: what contact rules are asked of; without it they take out nothing.
     """
 
     ids: Sequence[str]
@@ -146,6 +147,7 @@ class Requests:
     decided_at: Floats
     facts: Facts
     readable: Bools
+    contacts: "Contacts | None" = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -159,7 +161,18 @@ class Requests:
             decided_at=self.decided_at[start:stop],
             facts=self.facts.take(start, stop),
             readable=self.readable[start:stop],
+            contacts=None if self.contacts is None else self.contacts.take(start, stop),
         )
+
+
+class Contacts(Protocol):
+    """What of customers' past contacts bears on a batch: the contacts themselves, or what they took out then."""
+
+    def take(self, start: int, stop: int) -> "Contacts":
+        """The part of rows start..stop."""
+
+    def removals(self, catalogue: Catalogue, requests: Requests) -> "tuple[npt.NDArray[np.int16], tuple[Removal, ...]]":
+        """Codes int16 (N, K), 0 where an arm stays, else 1 + index into the removals beside them."""
 
 
 Stage = Literal[  # in the order of asking
@@ -203,6 +216,39 @@ class Eligibility:
 
 
 Kind = Literal["normal", "fallback", "unreadable"]
+Assignment = Literal["none", "decision", "customer"]
+
+
+@dataclass(frozen=True)
+class Credit:
+    """Which component of a mixture each of N decisions is credited to; see `mixture`.
+
+    names: of all components. component: int64 (N,), index into `names`. share: float64 (N,), the chance with which it
+    was drawn, among decisions or among customers. probability: float64 (N, K), the component's own distribution, floor
+    included. by_customer: bool (N,), whether it was drawn once for the customer. experiment: names the assignment.
+    """
+
+    names: tuple[str, ...]
+    component: Ints
+    share: Floats
+    probability: Floats
+    by_customer: Bools
+    experiment: str
+
+    def assignment(self, i: int) -> Assignment:
+        """How row i came to its component; "none" where there was only one."""
+        if self.share[i] >= 1.0:
+            return "none"
+        return "customer" if self.by_customer[i] else "decision"
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """What another policy would have done in N decisions, had it acted: distribution (N, K) and a draw from it."""
+
+    name: str
+    probability: Floats
+    chosen: Ints
 
 
 @dataclass(frozen=True)
@@ -211,6 +257,7 @@ class Decisions:
 
     probability: what the final choice was drawn from; rows sum to 1. propensity: its value at `chosen`.
     fallback: whether the safe policy made them, because model or rules failed; see `fallback`.
+    credit: None unless a mixture made them. shadow: None unless another policy was watched; see `mixture`.
     """
 
     requests: Requests
@@ -222,9 +269,17 @@ class Decisions:
     chosen: Ints
     propensity: Floats
     fallback: bool = False
+    credit: Credit | None = None
+    shadow: Shadow | None = None
 
     def __len__(self) -> int:
         return len(self.requests)
+
+    @property
+    def support(self) -> Bools:
+        """Bool (N,): True where every eligible arm could have been chosen."""
+        found: Bools = (np.greater(self.probability, 0.0) == self.eligibility.mask).all(axis=1)
+        return found
 
     @property
     def kinds(self) -> list[Kind]:
