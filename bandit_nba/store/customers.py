@@ -30,8 +30,7 @@ def profiles(connection: sa.Connection, keys: Collection[str]) -> dict[str, dict
     """The profiles of those of `keys` that are known."""
     found: dict[str, dict[str, FactValue]] = {}
     for chunk in chunks(keys, IN_LIST):
-        query = sa.select(customers.c.customer, customers.c.profile).where(customers.c.customer.in_(chunk))
-        for customer, profile in connection.execute(query):
+        for customer, profile in connection.execute(_BY_KEY, {"keys": chunk}):
             found[customer] = _DECODER.decode(profile)
     return found
 
@@ -41,4 +40,8 @@ def count(connection: sa.Connection) -> int:
     return connection.execute(sa.select(sa.func.count()).select_from(customers)).scalar_one()
 
 
+# Made once: building it anew for each batch costs more than running it (196 us against 105 for one customer).
+_BY_KEY = sa.select(customers.c.customer, customers.c.profile).where(
+    customers.c.customer.in_(sa.bindparam("keys", expanding=True))
+)
 _DECODER = msgspec.json.Decoder(dict[str, float | bool | str | tuple[str, ...]])
