@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from bandit_nba.catalogue import Arm, Catalogue, FactSchema
 from bandit_nba.catalogue.facts import FactValue
+from bandit_nba.decide.wanted import Slot, Wanted, WantedKind
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -138,7 +139,8 @@ class Requests:
 
     ids: decision ids, distinct. customers: pseudonymous keys, "" for anonymous. channels: one per row.
     decided_at: seconds since the epoch, UTC, the server's clock. readable: False where the profile could not be read.
-    contacts: what contact rules are asked of; without it they take out nothing.
+    contacts: what contact rules are asked of; without it they take out nothing. wanted: what each row wants; None where
+    that is one action of all for every row.
     """
 
     ids: Sequence[str]
@@ -148,6 +150,7 @@ class Requests:
     facts: Facts
     readable: Bools
     contacts: "Contacts | None" = None
+    wanted: Sequence[Wanted | None] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -162,6 +165,7 @@ class Requests:
             facts=self.facts.take(start, stop),
             readable=self.readable[start:stop],
             contacts=None if self.contacts is None else self.contacts.take(start, stop),
+            wanted=None if self.wanted is None else self.wanted[start:stop],
         )
 
 
@@ -185,6 +189,7 @@ Stage = Literal[  # in the order of asking
     "suitability",
     "ownership",
     "contact",
+    "request",
     "fallback",
 ]
 
@@ -252,12 +257,42 @@ class Shadow:
 
 
 @dataclass(frozen=True)
+class Slate:
+    """J places of one row, filled one after the other from K arms; see `slate`.
+
+    eligible: bool (K,), arms that may stand in some place. expected_reward, priority: float64 (K,), NaN elsewhere.
+    chosen: int64 (J,), -1 where nothing was left for a place. probability: float64 (J, K), what each place was drawn
+    from, given the places before it; a place for which nothing was left has zeros.
+    """
+
+    kind: WantedKind
+    slots: tuple[Slot, ...]
+    eligible: Bools
+    expected_reward: Floats
+    priority: Floats
+    chosen: Ints
+    probability: Floats
+
+    @property
+    def conditionals(self) -> Floats:
+        """Each place's probability given the places before it, float64 (J,); 1 where nothing was left."""
+        taken = self.probability[np.arange(len(self.chosen)), self.chosen]
+        return np.where(self.chosen < 0, 1.0, taken)
+
+    @property
+    def propensity(self) -> float:
+        """The probability of this very slate: the product of the conditionals."""
+        return float(np.prod(self.conditionals))
+
+
+@dataclass(frozen=True)
 class Decisions:
     """N decisions over K arms. In arrays (N, K) cells of arms that are not eligible hold probability 0 and score NaN.
 
     probability: what the final choice was drawn from; rows sum to 1. propensity: its value at `chosen`.
     fallback: whether the safe policy made them, because model or rules failed; see `fallback`.
     credit: None unless a mixture made them. shadow: None unless another policy was watched; see `mixture`.
+    slates: by row, where more than one place was wanted; the first place is the decision itself.
     """
 
     requests: Requests
@@ -271,6 +306,7 @@ class Decisions:
     fallback: bool = False
     credit: Credit | None = None
     shadow: Shadow | None = None
+    slates: Mapping[int, Slate] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.requests)

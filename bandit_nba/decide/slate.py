@@ -1,0 +1,121 @@
+"""Slates: several places filled one after the other, none of them with an arm that stands in a place before it.
+
+The first place is the decision itself, drawn from its distribution p. Place j is drawn from p_j: the same exploration
+applied to the arms that remain for it, as if no others were eligible. So
+
+    P(a_1, ..., a_J) = p(a_1) p_2(a_2 | a_1) ... p_J(a_J | a_1, ..., a_J-1)
+
+holds by construction and each factor is logged. Priorities stay as they are: they compare with the first arm of the set,
+"no action" or the baseline, whether it remains or not. Each place has a uniform of its own (see `sample`).
+
+A ranking holds "no action" at most once, where doing nothing ranks, and ends when no arm is left. Slots that are shown
+side by side may each stay empty: "no action" remains for every slot. Actions that come inline have no "no action": the
+first of them is an arm as any other, and a slot for which nothing is left holds nothing.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from bandit_nba.catalogue import Arm
+from bandit_nba.decide.batch import Bools, Floats, Ints, Slate
+from bandit_nba.decide.exclusions import named
+from bandit_nba.decide.salt import Salt
+from bandit_nba.decide.sample import ARM, draw, uniforms
+from bandit_nba.decide.wanted import Wanted
+
+Again = Callable[[Ints, Bools], Floats]
+"""The exploration again: rows of the batch, int64 (M,), and the arms that remain for each, bool (M, K) with at least
+one True per row, to probabilities (M, K), 0 where nothing remains."""
+
+
+def slates(
+    ids: Sequence[str],
+    wanted: Sequence[Wanted | None],
+    arms: Sequence[Arm],
+    salt: Salt,
+    again: Again,
+    *,
+    eligible: Bools,
+    expected_reward: Floats,
+    priority: Floats,
+    probability: Floats,
+    chosen: Ints,
+) -> dict[int, Slate]:
+    """The slates of the rows that want one, by row.
+
+    eligible: bool (N, K), what may stand in any place. expected_reward, priority: (N, K), known wherever eligible.
+    probability: (N, K), what the first place was drawn from. chosen: int64 (N,), its arm.
+    """
+    asked = {i: w for i, w in enumerate(wanted) if w is not None and w.slots}
+    if not asked:
+        return {}
+    rows = np.array(list(asked), dtype=np.int64)
+    places = _Places([asked[i] for i in rows.tolist()], arms, eligible[rows])
+    places.put(0, np.arange(len(rows)), probability[rows], chosen[rows])
+    for place in range(1, places.most):
+        at, remaining = places.remaining(place)
+        if len(at):
+            p = again(rows[at], remaining)
+            drawn = draw(p, uniforms(salt, [ids[i] for i in rows[at].tolist()], purpose=ARM, slot=place))
+            places.put(place, at, p, drawn)
+    return dict(zip(rows.tolist(), places.filled(expected_reward[rows], priority[rows]), strict=True))
+
+
+class _Places:
+    """M slates being filled, place by place, over K arms."""
+
+    def __init__(self, wanted: Sequence[Wanted], arms: Sequence[Arm], eligible: Bools) -> None:
+        sizes = np.array([len(w.slots) for w in wanted], dtype=np.int64)
+        self.most = int(sizes.max())
+        self._wanted = wanted
+        self._arms = arms
+        self._eligible = eligible
+        self._left = eligible.copy()
+        self._sizes = sizes
+        has_none = arms[0].action.kind == "none"
+        self._may_stay_empty = np.array([has_none and w.kind == "slots" for w in wanted])
+        self._chosen = np.full((len(wanted), self.most), -1, dtype=np.int64)
+        self._probability = np.zeros((len(wanted), self.most, len(arms)))
+
+    def remaining(self, place: int) -> tuple[Ints, Bools]:
+        """The slates that still have an arm for this place, int64 (m,), and their remaining arms, bool (m, K)."""
+        remaining = self._left & (self._sizes > place)[:, None]
+        for i in np.flatnonzero(self._sizes > place).tolist():
+            excluded = self._wanted[i].slots[place].excluded
+            if excluded:
+                remaining[i] &= ~self._out(excluded)
+        at = np.flatnonzero(remaining.any(axis=1))
+        return at, remaining[at]
+
+    def put(self, place: int, at: Ints, probability: Floats, chosen: Ints) -> None:
+        """Fill this place of some slates; what stands there stands in no later place, but for "no action" in slots."""
+        self._probability[at, place] = probability
+        self._chosen[at, place] = chosen
+        self._left[at, chosen] = self._may_stay_empty[at] & (chosen == 0)
+
+    def filled(self, expected_reward: Floats, priority: Floats) -> list[Slate]:
+        """The slates; a ranking ends with its last arm."""
+        out = []
+        for i, w in enumerate(self._wanted):
+            size = int(self._sizes[i])
+            if w.kind == "ranking":
+                size = int(np.count_nonzero(self._chosen[i, :size] >= 0))
+            out.append(
+                Slate(
+                    kind=w.kind,
+                    slots=w.slots[:size],
+                    eligible=self._eligible[i],
+                    expected_reward=expected_reward[i],
+                    priority=priority[i],
+                    chosen=self._chosen[i, :size],
+                    probability=self._probability[i, :size],
+                )
+            )
+        return out
+
+    def _out(self, names: tuple[str, ...]) -> Bools:
+        """Excluded arms; "no action" of slots cannot be excluded, since a slot may always stay empty."""
+        out = named(self._arms, frozenset(names))
+        out[0] &= self._arms[0].action.kind != "none"
+        return out
