@@ -98,6 +98,20 @@ def test_clipping_biases_down_by_exactly_what_it_cuts():
     assert expectation(value) == pytest.approx(clipped, abs=1e-12)
 
 
+def test_sndr_by_hand():
+    # q(x,pi) .2 on average; residuals .5, -.5, .5 under weights 2, 1, 0: (1 - .5) / 3
+    actual = estimate([2.0, 1.0, 0.0], [1.0, 0.0, 1.0], q_logged=[0.5] * 3, q_policy=[0.1, 0.2, 0.3], estimator="sndr")
+
+    assert actual.value == pytest.approx(0.2 + 0.5 / 3, abs=1e-12)
+
+
+def test_switch_dr_trusts_weights_up_to_the_clipping():
+    # weights 2 and 3 at l = 2: the first is corrected by 2 * .5, the second is not
+    actual = estimate([2.0, 3.0], [1.0, 1.0], q_logged=[0.5] * 2, q_policy=[0.1] * 2, estimator="switch_dr", clip=2.0)
+
+    assert actual.value == pytest.approx(0.1 + 1.0 / 2, abs=1e-12)
+
+
 def test_replay_is_the_mean_over_matches():
     actual = estimate(
         [9.0, 9.0, 9.0, 9.0], [1.0, 0.0, 1.0, 1.0], policy_match=[True, True, False, True], estimator="replay"

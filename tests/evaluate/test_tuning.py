@@ -4,6 +4,7 @@ from math import inf, log, sqrt
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bandit_nba.errors import InputError
 from bandit_nba.evaluate.tuning import TUNABLE, tune
@@ -33,6 +34,31 @@ def test_no_clipping_where_weights_are_light_and_clipping_where_they_are_heavy()
     assert tune(light, rewards, estimator="ips", candidates=candidates, bias="direct").value >= 1.2
     q = {"q_logged": np.full(5000, 0.5), "q_policy": np.full(5000, 0.5)}
     assert tune(heavy, rewards, **q, estimator="dr", candidates=candidates, bias="direct").value == 0.6
+
+
+def test_slope_by_hand():
+    # three clippings of 10,000 equal pairs (w = 1, r = 0 or 1) and one heavy part; values and half widths are computed
+    # here from the formulas, and the walk from the widest must stop exactly where the condition fails
+    rng = np.random.default_rng(3)
+    weights = np.where(rng.random(4000) < 0.05, 12.0, 0.4)
+    rewards = (rng.random(4000) < 0.5).astype(float)
+    candidates = (0.2, 0.5, 1.0, 3.0, 6.0, 9.0, 12.0)
+    terms = [np.minimum(weights, c) * rewards for c in candidates]
+    values = [t.mean() for t in terms]
+    widths = [stats.t(3999).ppf(0.9) * t.std(ddof=1) / sqrt(4000) for t in terms]
+
+    expected = len(candidates) - 1  # the widest is the last
+    for i in range(len(candidates) - 2, -1, -1):
+        later = range(i + 1, len(candidates))
+        if any(abs(values[j] - values[i]) > widths[i] + (sqrt(6) - 1) * widths[j] for j in later):
+            break
+        expected = i
+
+    found = tune(weights, rewards, estimator="ips", candidates=candidates, method="slope")
+
+    assert 0 < expected < len(candidates) - 1
+    assert found.value == candidates[expected]
+    assert found.scores == pytest.approx(widths)
 
 
 def test_slope_goes_on_while_intervals_agree():
