@@ -32,7 +32,9 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the log: the columns of the table `decisions` in their order, then the facts, which live apart.
 
     arms, probabilities, expected_rewards: JSON lists beside each other, the eligible arms in catalogue order.
-    removed: JSON object, arm id -> [stage, reason]. facts: JSON object; None once they were erased.
+    removed: JSON object, arm id -> [stage, reason]. slate: JSON of `LoggedSlate`. inline_actions: JSON of the actions
+    that the request brought. picked: what an employee took of a ranking, "" for nothing; None where no pick is known.
+    facts: JSON object; None once they were erased.
     """
 
     id: str
@@ -58,6 +60,10 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     salt_id: str
     payload_sha256: bytes
     answer: bytes
+    slate: bytes | None = None
+    inline_actions: bytes | None = None
+    picked: str | None = None
+    picked_at: float | None = None
     learned_in: str | None = None
     facts: bytes | None
 

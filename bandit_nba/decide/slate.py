@@ -5,7 +5,7 @@ applied to the arms that remain for it, as if no others were eligible. So
 
     P(a_1, ..., a_J) = p(a_1) p_2(a_2 | a_1) ... p_J(a_J | a_1, ..., a_J-1)
 
-holds by construction and each factor is logged. Priorities stay as they are: they compare with the first arm of the set,
+holds by construction and each factor is logged. Priorities stay as they are: they compare with the set's first arm,
 "no action" or the baseline, whether it remains or not. Each place has a uniform of its own (see `sample`).
 
 A ranking holds "no action" at most once, where doing nothing ranks, and ends when no arm is left. Slots that are shown

@@ -18,7 +18,8 @@ _INSERT = sa.insert(outcomes)
 class Outcome:
     """What happened, as a client reports it: it names a decision, or only a customer (the other is None).
 
-    occurred_at: seconds since the epoch by the client's word. payload_sha256: of what the client sent, 32 bytes.
+    occurred_at: seconds since the epoch by the client's word. slot: which place of a slate it is about, None where
+    that is not said. payload_sha256: of what the client sent, 32 bytes.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Outcome:
     customer: str | None = None
     amount: float | None = None
     occurred_at: float | None = None
+    slot: str | None = None
 
 
 def insert(connection: sa.Connection, batch: Sequence[Outcome], *, now_s: float) -> list[Fate]:
@@ -66,4 +68,4 @@ def _payloads(connection: sa.Connection, ids: Collection[str]) -> dict[str, byte
 def _row(outcome: Outcome, received_at: float) -> tuple[object, ...]:
     """The columns of `outcomes` in order."""
     o = outcome
-    return (o.id, o.decision, o.customer, o.type, o.amount, o.occurred_at, received_at, o.payload_sha256)
+    return (o.id, o.decision, o.customer, o.type, o.amount, o.occurred_at, received_at, o.payload_sha256, o.slot)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # `learned_in` of a decision that never teaches: fallback or unreadable or not activated in time; or a row that cannot
 # be learned.
@@ -67,6 +67,10 @@ decisions = sa.Table(
     sa.Column("salt_id", sa.String(32), nullable=False),
     sa.Column("payload_sha256", sa.LargeBinary(32), nullable=False),
     sa.Column("answer", sa.LargeBinary, nullable=False),  # the response body, byte for byte
+    sa.Column("slate", sa.LargeBinary),  # JSON of record.LoggedSlate; null: one action was wanted
+    sa.Column("inline_actions", sa.LargeBinary),  # JSON of the actions that the request brought; null: the catalogue's
+    sa.Column("picked", sa.String(256)),  # the arm that an employee picked from a ranking, "" for none; null: no pick
+    sa.Column("picked_at", sa.Double),
     sa.Column("learned_in", sa.String(32)),  # model version whose checkpoint learned it; null: not yet; or a mark
 )
 sa.Index("decisions_by_customer", decisions.c.customer, decisions.c.decided_at)
@@ -115,6 +119,7 @@ outcomes = sa.Table(
     sa.Column("occurred_at", sa.Double),
     sa.Column("received_at", sa.Double, nullable=False),
     sa.Column("payload_sha256", sa.LargeBinary(32), nullable=False),
+    sa.Column("slot", sa.String(64)),  # which place of a slate it is about; null: not said
 )
 sa.Index("outcomes_by_decision", outcomes.c.decision)
 sa.Index("outcomes_by_customer", outcomes.c.customer, outcomes.c.received_at)

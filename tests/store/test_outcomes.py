@@ -38,7 +38,7 @@ def test_the_first_receipt_stays_as_it_was(database: Database) -> None:
     with database.read() as connection:
         (row,) = connection.execute(sa.select(outcomes_table))
 
-    assert tuple(row) == ("o1", "d1", None, "click", 1.5, None, 1_500.0, hashlib.sha256(b"o1").digest())
+    assert tuple(row) == ("o1", "d1", None, "click", 1.5, None, 1_500.0, hashlib.sha256(b"o1").digest(), None)
 
 
 def test_many_outcomes_in_one_batch(database: Database) -> None:
