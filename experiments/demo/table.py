@@ -50,7 +50,8 @@ def show(result: Result, page: Path, console: Console) -> None:
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
-        padding=(0, 1),
+        pad_edge=False,
+        collapse_padding=True,
     )
     for name in COLUMNS:
         table.add_column(name, justify="left" if name in ("policy", "estimator") else "right", no_wrap=True)
