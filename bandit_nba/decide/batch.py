@@ -260,12 +260,13 @@ class Shadow:
 class Slate:
     """J places of one row, filled one after the other from K arms; see `slate`.
 
-    eligible: bool (K,), arms that may stand in some place. expected_reward, priority: float64 (K,), NaN elsewhere.
-    chosen: int64 (J,), -1 where nothing was left for a place. probability: float64 (J, K), what each place was drawn
-    from, given the places before it; a place for which nothing was left has zeros.
+    asked: how many places were wanted. eligible: bool (K,), arms that may stand in some place. expected_reward,
+    priority: float64 (K,), NaN elsewhere. chosen: int64 (J,), -1 where nothing was left for a place. probability:
+    float64 (J, K), what each place was drawn from, given the places before it; zeros where nothing was left.
     """
 
     kind: WantedKind
+    asked: int
     slots: tuple[Slot, ...]
     eligible: Bools
     expected_reward: Floats

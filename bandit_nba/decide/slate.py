@@ -104,6 +104,7 @@ class _Places:
             out.append(
                 Slate(
                     kind=w.kind,
+                    asked=len(w.slots),
                     slots=w.slots[:size],
                     eligible=self._eligible[i],
                     expected_reward=expected_reward[i],
