@@ -1,18 +1,18 @@
-"""The engine: eligible set -> scores -> arbitration -> exploration -> draw, for a batch of any size.
+"""The engine: eligible set -> acting policy -> draw, for a batch of any size.
 
 It works through a batch in chunks of rows that stay in the processor's cache. A row's decision depends on its own
 request, the model and the salt alone: not on the batch around it, nor on where a chunk ends.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.rules import CompiledRules
-from bandit_nba.decide.arbitrate import RewardUnit, multipliers, priorities
-from bandit_nba.decide.batch import Decisions, Eligibility, Floats, Removal, Requests
+from bandit_nba.decide.arbitrate import Arbiter, RewardUnit
+from bandit_nba.decide.batch import Decisions, Eligibility, Removal, Requests
 from bandit_nba.decide.eligibility import eligible
 from bandit_nba.decide.explore import probabilities
 from bandit_nba.decide.features import Featuriser
@@ -21,7 +21,6 @@ from bandit_nba.decide.record import Versions
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.sample import ARM, draw, uniforms
 from bandit_nba.decide.scoring import Scorer
-from bandit_nba.errors import ModelError
 
 CELLS_PER_CHUNK = 131_072  # rows x arms: one megabyte an array; smaller chunks pay more for each call (measured)
 
@@ -45,7 +44,9 @@ class Engine:
         self.arms = catalogue.arms
         self.featuriser = Featuriser(policy.features, catalogue.facts)
         self.arm_features = self.featuriser.arms(self.arms)
-        self.multipliers = multipliers(self.arms, policy.arbitration, reward_unit=reward_unit)
+        self.arbiter = Arbiter(self.arms, policy.arbitration, reward_unit=reward_unit)
+        check_mixture(policy.mixture)
+        self.baseline = declared_baseline(policy.baseline, self.arms, catalogue.facts)
         self.chunk_rows = max(1, CELLS_PER_CHUNK // len(self.arms))
 
     def versions(self, scorer: Scorer, *, reward: str) -> Versions:
@@ -59,6 +60,29 @@ class Engine:
             salt=self.salt.id,
         )
 
+    def acting(self, scorer: Scorer) -> ActingPolicy:
+        """What acts with this model: the learned policy, or the mixture that it is the champion of."""
+        mixture, exploration = self.policy.mixture, self.policy.exploration
+        learned = LearnedPolicy(
+            scorer,
+            _with_floor(exploration, 0.0) if mixture.mixes else exploration,
+            multipliers=self.multipliers,
+            priority_range=self.policy.arbitration.priority_range,
+        )
+        if not mixture.mixes:
+            return learned
+        return MixturePolicy(
+            mixture,
+            champion=learned,
+            challengers=[
+                learned.exploring(_with_floor(challenger.exploration, 0.0), name=challenger.name)
+                for challenger in mixture.challengers
+            ],
+            baseline=self.baseline,
+            floor=exploration.floor,
+            salt=self.salt,
+        )
+
     def decide(self, requests: Requests, scorer: Scorer) -> Decisions:
         """Decide all requests with one model; arrays (N, K) over all arms of the catalogue.
 
@@ -67,45 +91,58 @@ class Engine:
         ModelError
             If the model gives a score that is not finite; nothing is decided then.
         """
+        return self.act(requests, self.acting(scorer))
+
+    def act(self, requests: Requests, acting: ActingPolicy) -> Decisions:
+        """Decide all requests by any acting policy, as it is: what this engine's policy says is not asked."""
         if len(requests) <= self.chunk_rows:
-            return self._decide_chunk(requests, scorer)
-        return _joined(requests, self.stream(requests, scorer), arms=len(self.arms))
+            return self._act_chunk(requests, acting)
+        return _joined(requests, self._chunks(requests, acting), arms=len(self.arms))
 
     def stream(self, requests: Requests, scorer: Scorer) -> Iterator[Decisions]:
         """The same decisions chunk by chunk, for batches whose arrays would not fit in memory."""
-        for start in range(0, len(requests), self.chunk_rows):
-            yield self._decide_chunk(requests.take(start, min(start + self.chunk_rows, len(requests))), scorer)
+        return self._chunks(requests, self.acting(scorer))
 
-    def _decide_chunk(self, requests: Requests, scorer: Scorer) -> Decisions:
-        eligibility = eligible(self.catalogue, self.rules, requests)
-        mask = eligibility.mask
-        expected = self._expected_rewards(requests, scorer, mask)
-        priority = priorities(expected, self.multipliers)
-        probability = probabilities(
-            priority,
-            mask,
-            self.policy.exploration,
-            n=scorer.examples_learned,
-            priority_range=self.policy.arbitration.priority_range,
+    def situation(self, requests: Requests, eligibility: Eligibility) -> Situation:
+        """What an acting policy is shown of these requests."""
+        return Situation(
+            requests=requests,
+            mask=eligibility.mask,
+            arms=self.arms,
+            contexts=self.featuriser.contexts(requests.facts, requests.channels),
+            arm_features=self.arm_features,
         )
-        chosen = draw(probability, uniforms(self.salt, requests.ids, purpose=ARM))
+
+    def _chunks(self, requests: Requests, acting: ActingPolicy) -> Iterator[Decisions]:
+        for start in range(0, len(requests), self.chunk_rows):
+            yield self._act_chunk(requests.take(start, min(start + self.chunk_rows, len(requests))), acting)
+
+    def _act_chunk(self, requests: Requests, acting: ActingPolicy) -> Decisions:
+        eligibility = eligible(self.catalogue, self.rules, requests)
+        made = acting.distribution(self.situation(requests, eligibility))
+        chosen = draw(made.probability, uniforms(self.salt, requests.ids, purpose=ARM))
+        credit: Credit | None = None
+        shadow: Shadow | None = None
+        if isinstance(acting, MixturePolicy) and isinstance(made, Mixed):
+            credit, shadow = acting.credit(made, requests.ids, chosen), acting.shadow(made, requests.ids)
         return Decisions(
             requests=requests,
             arms=self.arms,
             eligibility=eligibility,
-            expected_reward=expected,
-            priority=priority,
-            probability=probability,
+            expected_reward=made.expected_reward,
+            priority=made.priority,
+            probability=made.probability,
             chosen=chosen,
-            propensity=probability[np.arange(len(chosen)), chosen],
+            propensity=made.probability[np.arange(len(chosen)), chosen],
+            credit=credit,
+            shadow=shadow,
         )
 
-    def _expected_rewards(self, requests: Requests, scorer: Scorer, mask: npt.NDArray[np.bool_]) -> Floats:
-        contexts = self.featuriser.contexts(requests.facts, requests.channels)
-        scores = scorer.score(contexts, self.arm_features)
-        if not np.isfinite(scores).all():
-            raise ModelError("gives expected rewards that are not finite", where=f"model {scorer.version}")
-        return np.where(mask, scores, np.nan)
+
+def _with_floor(explorer: Explorer, floor: float) -> Exploration:
+    """The explorer with this floor; in a mixture the floor comes after it."""
+    fields = {name: getattr(explorer, name) for name in Explorer.__struct_fields__}
+    return Exploration(**fields, floor=floor)
 
 
 def _joined(requests: Requests, parts: Iterator[Decisions], *, arms: int) -> Decisions:
@@ -116,6 +153,8 @@ def _joined(requests: Requests, parts: Iterator[Decisions], *, arms: int) -> Dec
     removed = np.empty((rows, arms), dtype=np.int16)
     removals: dict[Removal, int] = {}
     failures: dict[str, int] = {}
+    credits: list[Credit] = []
+    shadows: list[Shadow] = []
     start = 0
     for part in parts:
         at = slice(start, start + len(part))
@@ -125,6 +164,10 @@ def _joined(requests: Requests, parts: Iterator[Decisions], *, arms: int) -> Dec
         removed[at] = np.array([0, *codes], dtype=np.int16)[part.eligibility.removed]
         for rule, count in part.eligibility.failures.items():
             failures[rule] = failures.get(rule, 0) + count
+        if part.credit:
+            credits.append(part.credit)
+        if part.shadow:
+            shadows.append(part.shadow)
         start += len(part)
         decided_arms = part.arms
     return Decisions(
@@ -136,4 +179,25 @@ def _joined(requests: Requests, parts: Iterator[Decisions], *, arms: int) -> Dec
         probability=probability,
         chosen=chosen,
         propensity=propensity,
+        credit=_joined_credits(credits) if credits else None,
+        shadow=_joined_shadows(shadows) if shadows else None,
+    )
+
+
+def _joined_credits(parts: Sequence[Credit]) -> Credit:
+    return Credit(
+        names=parts[0].names,
+        component=np.concatenate([part.component for part in parts]),
+        share=np.concatenate([part.share for part in parts]),
+        probability=np.concatenate([part.probability for part in parts]),
+        by_customer=np.concatenate([part.by_customer for part in parts]),
+        experiment=parts[0].experiment,
+    )
+
+
+def _joined_shadows(parts: Sequence[Shadow]) -> Shadow:
+    return Shadow(
+        name=parts[0].name,
+        probability=np.concatenate([part.probability for part in parts]),
+        chosen=np.concatenate([part.chosen for part in parts]),
     )

@@ -9,7 +9,7 @@ from typing import Protocol, get_args, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from bandit_nba.decide.arbitrate import Factors, factors
+from bandit_nba.decide.arbitrate import Factors
 from bandit_nba.decide.batch import Decisions, Floats, Kind, Requests, Stage
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.explore import squarecb_gamma
@@ -123,12 +123,14 @@ def _explained(decisions: Decisions, engine: Engine, scorer: Scorer) -> Explanat
     eligible = np.flatnonzero(decisions.eligibility.mask[0])
     apart = _apart(decisions, engine, scorer, eligible)
     none = float(decisions.expected_reward[0, 0])
+    requests = decisions.requests
+    weighed = engine.arbiter.factors(facts=requests.facts, channels=requests.channels, decided_at=requests.decided_at)
     arms = [
         ExplainedArm(
             arm=engine.arms[k].id,
             expected_reward=float(decisions.expected_reward[0, k]),
             gain=float(decisions.expected_reward[0, k]) - none,
-            factors=factors(engine.arms[k], arbitration),
+            factors=weighed[k],
             priority=float(decisions.priority[0, k]),
             probability=float(decisions.probability[0, k]),
             contributions=contributions,

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from bandit_nba.decide.weighing import Arbitration as Arbitration  # part of the policy's settings
 from bandit_nba.settings import Settings, version_of
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -51,18 +52,6 @@ class Exploration(Settings, frozen=True, kw_only=True):
     scale: Positive = 10.0
     exponent: Share = 0.5
     floor: Share = 0.05
-
-
-class Arbitration(Settings, frozen=True, kw_only=True):
-    """priority = (expected reward - that of no action) x context weight x value x lever; see `arbitrate`.
-
-    priority_range: the declared size of a large difference between two priorities, in the priority's unit; gaps are
-    divided by it, so that exploration means the same in cents and in euros. levers: by group, above zero.
-    """
-
-    priority_range: Positive = 1.0
-    use_value: bool = False
-    levers: Mapping[str, Positive] = {}
 
 
 class Learning(Settings, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import numpy as np
 
 from bandit_nba.catalogue import Arm
 from bandit_nba.catalogue.action import NO_ACTION
-from bandit_nba.decide.arbitrate import RewardUnit, multipliers, priorities
+from bandit_nba.decide.arbitrate import Arbiter, RewardUnit
 from bandit_nba.decide.batch import Bools, Floats, Ints
 from bandit_nba.decide.explore import probabilities
 from bandit_nba.decide.features import Featuriser
@@ -119,8 +119,10 @@ class Learned:
         mask, column = self._mask(log)
         featuriser = Featuriser(self._policy.features, log.facts.schema)
         scores = self._scorer.score(featuriser.contexts(log.facts, log.channels), featuriser.arms(self._arms))
-        factors = multipliers(self._arms, self._policy.arbitration, reward_unit=self._reward_unit)
-        priority = priorities(np.where(mask, scores, np.nan), factors)
+        arbiter = Arbiter(self._arms, self._policy.arbitration, reward_unit=self._reward_unit)
+        priority = arbiter.priorities(
+            np.where(mask, scores, np.nan), facts=log.facts, channels=log.channels, decided_at=log.decided_at
+        )
         chance = probabilities(
             priority,
             mask,

@@ -25,6 +25,7 @@ def problems(data: object, kind: object, *, where: str) -> Iterator[SettingsErro
 def _walk(data: object, kind: inspect.Type, where: str, at: str) -> Iterator[SettingsError]:
     while isinstance(kind, inspect.Metadata):
         kind = kind.type
+    kind = _member(data, kind)
     if isinstance(kind, inspect.StructType) and isinstance(data, dict):
         yield from _struct(data, kind, where, at)
     elif isinstance(kind, inspect.DictType) and isinstance(data, dict):
@@ -40,6 +41,17 @@ def _walk(data: object, kind: inspect.Type, where: str, at: str) -> Iterator[Set
     elif not _fits(data, kind):
         got = data if data == "" or isinstance(data, bool | int | float | str | list) else _named(data)
         yield SettingsError(_what(data), where=_place(where, at), got=got, allowed=_words(kind), hint=_hint(data, kind))
+
+
+def _member(data: object, kind: inspect.Type) -> inspect.Type:
+    """The one type of a union that a table or a list can be meant for, so that mistakes inside it are named."""
+    wanted: tuple[type[inspect.Type], ...] = ()
+    if isinstance(data, dict):
+        wanted = (inspect.StructType, inspect.DictType)
+    elif isinstance(data, list):
+        wanted = (inspect.VarTupleType, inspect.ListType, inspect.TupleType)
+    members = [one for one in kind.types if isinstance(one, wanted)] if isinstance(kind, inspect.UnionType) else []
+    return members[0] if len(members) == 1 else kind
 
 
 def _struct(data: dict[str, object], kind: inspect.StructType, where: str, at: str) -> Iterator[SettingsError]:

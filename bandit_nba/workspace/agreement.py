@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.contact_rules import outcome_problems
-from bandit_nba.decide.arbitrate import multipliers
+from bandit_nba.decide.arbitrate import Arbiter
 from bandit_nba.decide.feature_names import check_settings
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.policy import Policy
@@ -43,25 +43,15 @@ def reward_problems(rewards: RewardDefinition, service: Service, *, where: str) 
 def policy_problems(
     policy: Policy, catalogue: Catalogue, rewards: RewardDefinition, *, where: str
 ) -> Iterator[NbaError]:
-    """Each disagreement between the policy, the catalogue's facts, groups and features, and the reward's unit.
+    """Each disagreement between the policy, the catalogue's facts and features, and the reward's unit.
 
     What deciding and learning make of the files is made here once, so that nothing is refused later than at load.
     """
-    groups = {*catalogue.groups, *(action.group for action in catalogue.actions)}
-    for group in policy.arbitration.levers:
-        if group not in groups:
-            yield SettingsError(
-                "unknown group",
-                where=f"{where}: arbitration.levers",
-                got=group,
-                allowed="a group of catalogue.toml",
-                hint=nearest(group, groups),
-            )
     yield from outcome_problems(catalogue, outcomes=rewards.outcomes, where="catalogue.toml")
     parts: tuple[tuple[str, Callable[[], object]], ...] = (
         (where, lambda: check_settings(policy.features, catalogue.facts, where="features")),
         ("catalogue.toml", lambda: Featuriser(policy.features, catalogue.facts).arms(catalogue.arms)),
-        (where, lambda: multipliers(catalogue.arms, policy.arbitration, reward_unit=rewards.unit)),
+        (where, lambda: Arbiter(catalogue.arms, policy.arbitration, reward_unit=rewards.unit)),
         (where, lambda: linear_form(policy.features, policy.learning)),
     )
     refused: set[str] = set()

@@ -14,6 +14,7 @@ from bandit_nba.errors import NbaError, SettingsError
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.settings import convert, problems, read_table
 from bandit_nba.workspace.agreement import notes, policy_problems, reward_problems
+from bandit_nba.workspace.arbitration import arbitration_problems, with_values
 from bandit_nba.workspace.salts import Secrets, load_secrets
 from bandit_nba.workspace.service import Service, service_problems
 
@@ -87,10 +88,12 @@ def inspect_workspace(path: Path | str) -> Inspection:
     service = _service(directory, found)
     catalogue = _catalogue(directory, service, found)
     rewards = _read(directory / "rewards.toml", RewardDefinition, found)
-    policy = _read(directory / "policy.toml", Policy, found)
+    policy = _policy(directory, found)
     secrets = _secrets(directory, found)
     if rewards and service and not found:
         found.extend(reward_problems(rewards, service, where="rewards.toml"))
+    if policy and catalogue and service:
+        found.extend(arbitration_problems(policy.arbitration, catalogue, channels=service.channels))
     if policy and catalogue and rewards:
         found.extend(policy_problems(policy, catalogue, rewards, where="policy.toml"))
     if found or not (service and catalogue and rewards and policy and secrets):
@@ -131,6 +134,15 @@ def _catalogue(directory: Path, service: Service | None, found: list[NbaError]) 
     if catalogue:
         found.extend(rule_problems(catalogue, where="catalogue.toml"))
     return catalogue
+
+
+def _policy(directory: Path, found: list[NbaError]) -> Policy | None:
+    policy = _read(directory / "policy.toml", Policy, found)
+    try:
+        return with_values(policy, directory) if policy else None
+    except SettingsError as error:
+        found.append(error)
+        return None
 
 
 def _read(path: Path, kind: type[T], found: list[NbaError]) -> T | None:
