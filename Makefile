@@ -33,7 +33,7 @@ demo: $(READY) ## the closed loop on 7,043 real customers over HTTP, judged agai
 	$(VENV)/bin/nba demo
 
 test: $(READY) ## the quick tests, real parts included
-	$(PY) -m pytest -m "not slow"
+	$(PY) -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-all: $(READY) ## every test, the slow statistics included
 	$(PY) -m pytest
