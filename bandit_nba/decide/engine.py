@@ -7,16 +7,18 @@ request, the model and the salt alone: not on the batch around it, nor on where 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.rules import CompiledRules
+from bandit_nba.decide.acting import ActingPolicy, Situation
 from bandit_nba.decide.arbitrate import Arbiter, RewardUnit
-from bandit_nba.decide.batch import Decisions, Eligibility, Removal, Requests
+from bandit_nba.decide.batch import Credit, Decisions, Eligibility, Removal, Requests, Shadow
 from bandit_nba.decide.eligibility import eligible
-from bandit_nba.decide.explore import probabilities
 from bandit_nba.decide.features import Featuriser
-from bandit_nba.decide.policy import Policy
+from bandit_nba.decide.mixture import Mixed, MixturePolicy, check_mixture
+from bandit_nba.decide.policies.declared import declared_baseline
+from bandit_nba.decide.policies.learned import LearnedPolicy
+from bandit_nba.decide.policy import Exploration, Explorer, Policy
 from bandit_nba.decide.record import Versions
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.sample import ARM, draw, uniforms
@@ -66,7 +68,7 @@ class Engine:
         learned = LearnedPolicy(
             scorer,
             _with_floor(exploration, 0.0) if mixture.mixes else exploration,
-            multipliers=self.multipliers,
+            arbiter=self.arbiter,
             priority_range=self.policy.arbitration.priority_range,
         )
         if not mixture.mixes:
@@ -153,7 +155,7 @@ def _joined(requests: Requests, parts: Iterator[Decisions], *, arms: int) -> Dec
     removed = np.empty((rows, arms), dtype=np.int16)
     removals: dict[Removal, int] = {}
     failures: dict[str, int] = {}
-    credits: list[Credit] = []
+    credited: list[Credit] = []
     shadows: list[Shadow] = []
     start = 0
     for part in parts:
@@ -165,7 +167,7 @@ def _joined(requests: Requests, parts: Iterator[Decisions], *, arms: int) -> Dec
         for rule, count in part.eligibility.failures.items():
             failures[rule] = failures.get(rule, 0) + count
         if part.credit:
-            credits.append(part.credit)
+            credited.append(part.credit)
         if part.shadow:
             shadows.append(part.shadow)
         start += len(part)
@@ -179,7 +181,7 @@ def _joined(requests: Requests, parts: Iterator[Decisions], *, arms: int) -> Dec
         probability=probability,
         chosen=chosen,
         propensity=propensity,
-        credit=_joined_credits(credits) if credits else None,
+        credit=_joined_credits(credited) if credited else None,
         shadow=_joined_shadows(shadows) if shadows else None,
     )
 

@@ -1,7 +1,7 @@
 """What the pipeline asks of a model: an expected reward for every row and arm."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,14 @@ class Scorer(Protocol):
 
     def score(self, contexts: FeatureRows, arms: FeatureRows) -> Floats:
         """Expected reward, float64 (N, K), finite."""
+
+
+@runtime_checkable
+class EnsembleScorer(Scorer, Protocol):
+    """A model of M members that learned the same examples under different random weights."""
+
+    def score_members(self, contexts: FeatureRows, arms: FeatureRows) -> Floats:
+        """Each member's expected reward, float64 (M, N, K), finite."""
 
 
 class NoModel:

@@ -13,6 +13,7 @@ from bandit_nba.settings.names import nearest
 
 _PATTERNS = {
     "^[a-z][a-z0-9_]{0,63}$": "lower-case letters, digits and _, a letter first, at most 64 characters",
+    "^[a-z0-9][a-z0-9_.-]{0,63}$|^$": "lower-case letters, digits and _ . -, at most 64 characters",
     "^[URA]{2,3}$": "two or three of the letters U (customer), R (request) and A (action)",
 }
 

@@ -1,0 +1,99 @@
+"""The protocol of everything that acts: from what is known of N requests to a distribution over their eligible arms.
+
+An acting policy never draws. What it says is what is drawn from and logged, so a probability is the propensity itself:
+the same situation gives the same distribution, row by row, whatever batch a row stands in.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar, cast
+
+import numpy as np
+
+from bandit_nba.catalogue import Arm
+from bandit_nba.decide.batch import Bools, Floats, Ints, Requests
+from bandit_nba.decide.scoring import FeatureRows
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a policy may look at: N requests, which of K arms each may have, and the features of both.
+
+    mask: (N, K), column 0 ("no action") always True. contexts: N rows. arm_features: K rows, the same object for every
+    batch of one catalogue.
+    """
+
+    requests: Requests
+    mask: Bools
+    arms: tuple[Arm, ...]
+    contexts: FeatureRows
+    arm_features: FeatureRows
+    _made: dict[object, object] = field(default_factory=dict, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def once(self, key: object, make: Callable[[], T]) -> T:
+        """What `make` gives, made once for all components of a mixture that ask for the same key."""
+        if key not in self._made:
+            self._made[key] = make()
+        return cast(T, self._made[key])
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """(N, K) each. probability: rows sum to 1, 0 where not eligible. expected_reward, priority: NaN where not eligible.
+
+    A policy that expects nothing in particular says 0 for both.
+    """
+
+    probability: Floats
+    expected_reward: Floats
+    priority: Floats
+
+
+class ActingPolicy(Protocol):
+    """What may act, alone or as a component of a mixture."""
+
+    @property
+    def name(self) -> str:
+        """What the log and tables call it."""
+
+    @property
+    def full_support(self) -> bool:
+        """Whether every eligible arm always has a chance; False for what is deterministic by nature."""
+
+    def distribution(self, situation: Situation) -> Distribution:
+        """What each row's choice is drawn from."""
+
+
+class LearningPolicy(ActingPolicy, Protocol):
+    """A policy that carries its own state; it changes in `update` alone, never while it acts."""
+
+    def update(self, situation: Situation, chosen: Ints, rewards: Floats) -> None:
+        """Learn N decisions at once. chosen: int64 (N,), columns of the situation. rewards: float64 (N,), finite."""
+
+
+def unscored(probability: Floats, mask: Bools) -> Distribution:
+    """The distribution of a policy that expects nothing in particular."""
+    nothing = np.where(mask, 0.0, np.nan)
+    return Distribution(probability=probability, expected_reward=nothing, priority=nothing)
+
+
+def floored(probability: Floats, mask: Bools, *, floor: float) -> Floats:
+    """p' = (1 - floor) p + floor / K, float64 (N, K), with K the row's eligible arms."""
+    if floor == 0.0:
+        return probability
+    mixed: Floats = (1.0 - floor) * probability
+    mixed += mask * (floor / mask.sum(axis=1, keepdims=True))
+    return mixed
+
+
+def shared_best(score: Floats, mask: Bools) -> Floats:
+    """All probability on the eligible arm with the highest score, exactly equal ones sharing; float64 (N, K)."""
+    known = np.where(mask, score, -np.inf)
+    best = (known == known.max(axis=1, keepdims=True)) & mask
+    even: Floats = best / best.sum(axis=1, keepdims=True)
+    return even
