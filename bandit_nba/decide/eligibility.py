@@ -1,7 +1,7 @@
 """The eligible set: which arms each customer may have, stage by stage, and what took the others out.
 
-Stages in order: validity, channel, profile, consent, eligibility, applicability, suitability, ownership. The first that
-removes an arm is the one that is kept; "no action" always stays. Contact rules follow elsewhere.
+Stages in order: validity, channel, profile, consent, eligibility, applicability, suitability, ownership, contact. The
+first that removes an arm is the one that is kept; "no action" always stays.
 """
 
 import numpy as np
@@ -10,8 +10,8 @@ import numpy.typing as npt
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.expression import FAILED, HOLDS
 from bandit_nba.catalogue.rules import CompiledRules
-from bandit_nba.decide.batch import Bools, CodedSets, Eligibility, Requests
-from bandit_nba.decide.eligibility_plan import Level, Plan, plan
+from bandit_nba.decide.batch import Bools, CodedSets, Eligibility, Removal, Requests
+from bandit_nba.decide.eligibility_plan import MAX_REMOVALS, Level, Plan, plan
 from bandit_nba.decide.rule_facts import RuleFacts, Verdicts
 from bandit_nba.errors import RuleError
 
@@ -47,7 +47,8 @@ def eligible(catalogue: Catalogue, rules: CompiledRules, requests: Requests) -> 
     for level in made.levels:
         _ask(level, facts, verdicts, removed)
     _ownership(made, requests, removed)
-    return Eligibility(removed=removed, removals=made.removals, failures=facts.failures)
+    removals = made.removals + _contact(catalogue, requests, removed, first_code=len(made.removals))
+    return Eligibility(removed=removed, removals=removals, failures=facts.failures)
 
 
 def _plan(catalogue: Catalogue, rules: CompiledRules) -> Plan:
@@ -118,3 +119,14 @@ def _ownership(made: Plan, requests: Requests, removed: Removed) -> None:
     owns = np.zeros((len(requests), len(made.owned) + 1), dtype=np.bool_)  # the last column: arms that nobody owns
     owns[rows[members >= 0], members[members >= 0]] = True
     _take_out(removed, owns[:, made.owned_of], made.owns)
+
+
+def _contact(catalogue: Catalogue, requests: Requests, removed: Removed, *, first_code: int) -> tuple[Removal, ...]:
+    if requests.contacts is None:
+        return ()
+    codes, removals = requests.contacts.removals(catalogue, requests)
+    if removals:
+        if first_code + len(removals) > MAX_REMOVALS:
+            raise RuleError("too many different contact rules hold at once", allowed=f"{MAX_REMOVALS:,} reasons")
+        _take_out(removed, codes != 0, codes + np.int16(first_code))
+    return removals

@@ -16,6 +16,7 @@ from bandit_nba.decide.batch import Coded, Decisions, Facts, Requests
 from bandit_nba.decide.eligibility import eligible
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.fallback import fallback_decisions
+from bandit_nba.decide.history import GivenRemovals
 from bandit_nba.decide.policy import Policy
 from bandit_nba.decide.record import LoggedDecision, Versions
 from bandit_nba.decide.salt import Salt
@@ -126,7 +127,14 @@ def requests_of(rows: Sequence[LoggedDecision], schema: FactSchema) -> Requests:
         decided_at=np.array([row.decided_at for row in rows], dtype=np.float64),
         facts=Facts.from_rows([facts_of(row, schema) for row in rows], schema),
         readable=np.array([row.kind != "unreadable" for row in rows], dtype=np.bool_),
+        contacts=_contact_removals(rows),
     )
+
+
+def _contact_removals(rows: Sequence[LoggedDecision]) -> GivenRemovals | None:
+    """What contact rules took out then, as the log says; the rest of the eligible set is made again."""
+    reasons = [{arm: why for arm, (stage, why) in row.removed.items() if stage == "contact"} for row in rows]
+    return GivenRemovals(reasons) if any(reasons) else None
 
 
 def maker(row: LoggedDecision) -> Maker:
