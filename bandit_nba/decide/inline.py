@@ -1,9 +1,9 @@
-"""Actions that come with a request instead of from the catalogue: scored by the same weights, logged with the request.
+"""Actions that come with a request, not from the catalogue: scored by the same weights, logged with the request.
 
-They have features as catalogue actions have, under names that are checked, so that no name or value can pass for another
-feature. Rules, channels, contact rules and ownership are the catalogue's and do not concern them. The first action is
-the baseline: gains are relative to it, it cannot be excluded, and it is all that is left where the model fails or the
-customer cannot be read.
+They have features as catalogue actions have, under names that are checked, so that no name or value can pass for
+another feature. Rules, channels, contact rules and ownership are the catalogue's and do not concern them. The first
+action is the baseline: gains are relative to it, it cannot be excluded, and it is all that is left where the model
+fails or the customer cannot be read.
 """
 
 from collections.abc import Mapping, Sequence

@@ -84,5 +84,11 @@ def decoded(content: bytes) -> LoggedSlate:
 
 
 def first_slot(content: bytes | None) -> str:
-    """The id of the place that the decision itself is about, "" where no slate was wanted."""
-    return _FIRST.decode(content).slots[0].id if content is not None else ""
+    """The id of the place that the decision itself is about, "" where no slate was wanted.
+
+    A slate that cannot be read names none either: outcomes of named places then count for nothing, and the audit tells.
+    """
+    try:
+        return _FIRST.decode(content).slots[0].id if content is not None else ""
+    except (msgspec.DecodeError, IndexError):
+        return ""

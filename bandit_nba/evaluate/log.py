@@ -12,6 +12,7 @@ from bandit_nba.catalogue import FactSchema
 from bandit_nba.decide.batch import Coded, Facts, Floats, Ints
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import InputError, RefusedError
+from bandit_nba.store.tables import OVERRIDDEN
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def from_records(
 ) -> LoggedDecisions:
     """Arrays from stored records and each decision's reward by id.
 
-    Immature rows, rows whose activation is missing and special rows (fallback, unreadable) are left out and counted.
+    Immature rows, rows whose activation is missing, overridden and special rows (fallback, unreadable) are left out and counted.
 
     Raises
     ------
@@ -108,8 +109,12 @@ def why_left_out(record: DecisionRecord, *, now_s: float) -> str:
     """Why a record cannot be judged, in a word or two; empty where it can."""
     if record.kind != "normal":
         return record.kind
+    if record.learned_in == OVERRIDDEN:
+        return OVERRIDDEN
     if record.activate_by is not None and record.activated_at is None:
         return "not activated"
+    if record.picked is not None:
+        return "picked by a person"
     return "immature" if record.matures_at >= now_s else ""
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from bandit_nba.catalogue import FactSchema
 from bandit_nba.decide.record import DecisionRecord
+from bandit_nba.decide.slate_log import first_slot
 from bandit_nba.evaluate.log import LoggedDecisions, from_records, why_left_out
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.join import Windows, counted
@@ -39,6 +40,7 @@ def read_log(
                 customers=[record.customer for record in judged],
                 opens_at=np.array([record.decided_at for record in judged], dtype=np.float64),
                 closes_at=np.array([record.matures_at for record in judged], dtype=np.float64),
+                first_slots=[first_slot(record.slate) for record in judged],
             )
             if judged:
                 found = counted(definition, windows, learning.outcomes_within(connection, windows))

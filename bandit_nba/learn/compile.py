@@ -7,6 +7,7 @@ summed in double precision in an order that the row alone fixes, so a row's scor
 VW learns costs; here every sign is turned once, when the weights are loaded.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,6 +40,8 @@ class Terms:
 class CompiledScorer:
     """Expected rewards of a published model, without Vowpal Wabbit; a `decide.scoring.Scorer`.
 
+    arm_examples: how many examples of each arm it has learned, by id, for priors.
+
     Raises
     ------
     ModelError
@@ -55,6 +58,7 @@ class CompiledScorer:
         *,
         version: str,
         examples_learned: int,
+        arm_examples: Mapping[str, int] | None = None,
     ) -> None:
         if weights.bits != features.bits:
             raise ModelError(
@@ -65,6 +69,7 @@ class CompiledScorer:
             )
         self.version = version
         self.examples_learned = examples_learned
+        self.arm_examples: Mapping[str, int] = arm_examples or {}
         self._form = linear_form(features, learning or Learning())
         self._slots = np.negative(weights.slots())
         self._tables: dict[int, ArmTable] = {}

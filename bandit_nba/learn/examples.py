@@ -1,16 +1,17 @@
 """From logged decisions to what a regressor learns: features of the context and of the chosen arm, and the reward."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import msgspec
 import numpy as np
 
-from bandit_nba.catalogue import Catalogue, FactSchema
+from bandit_nba.catalogue import Arm, Catalogue, FactSchema
 from bandit_nba.catalogue.facts import FactValue
 from bandit_nba.decide.batch import Coded, Facts, Floats, Ints
 from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.inline import InlineAction, arms_of, decoded, encoded
 from bandit_nba.decide.policy import FeatureSettings
 from bandit_nba.decide.scoring import FeatureRows
 from bandit_nba.errors import InputError
@@ -47,8 +48,8 @@ class _Era:
 class ExampleMaker:
     """Makes examples under one feature and one reward definition.
 
-    An arm has the features that the catalogue of its decision gave it. A fact that was declared with another kind then
-    is unknown now.
+    An arm has the features that the catalogue of its decision gave it, or the request that brought it. A fact that was
+    declared with another kind then is unknown now.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class ExampleMaker:
         self._eras: dict[str, _Era] = {}
 
     def examples(self, batch: LoggedBatch) -> Iterator[Examples]:
-        """The batch as examples in the same order, cut where the catalogue's version changes.
+        """The batch as examples in the same order, cut where the catalogue's version changes or actions come inline.
 
         Raises
         ------
@@ -74,16 +75,33 @@ class ExampleMaker:
             If a row does not hold what was logged: facts of another kind, an arm that its catalogue does not have.
         """
         reward = rewards(self._definition, counted(self._definition, batch.windows, batch.outcomes), size=len(batch))
-        for version, rows in groupby(range(len(batch)), key=lambda i: batch.catalogues[i]):
+        inline = batch.inline or [None] * len(batch)
+        for (version, brought), rows in groupby(
+            range(len(batch)), key=lambda i: (batch.catalogues[i], inline[i] is not None)
+        ):
             era = self._era(version)
             run = list(rows)
             part = slice(run[0], run[-1] + 1)
+            arms, chosen = self._brought(batch, run) if brought else (era.arms, _chosen(batch, part, era))
             yield Examples(
                 contexts=self._contexts(batch, part, era),
-                arms=era.arms,
-                chosen=_chosen(batch, part, era),
+                arms=arms,
+                chosen=chosen,
                 reward=reward[part],
             )
+
+    def _brought(self, batch: LoggedBatch, rows: Sequence[int]) -> tuple[FeatureRows, Ints]:
+        """The chosen actions of rows whose requests brought them, and each row's own; equal ones once."""
+        places: dict[bytes, int] = {}
+        arms: list[Arm] = []
+        chosen = []
+        for i in rows:
+            action = _chosen_inline(batch.inline[i] or b"[]", batch.arms[i])
+            place = places.setdefault(encoded([action]), len(arms))
+            if place == len(arms):
+                arms += arms_of([action])
+            chosen.append(place)
+        return self.featuriser.arms(arms), np.array(chosen, dtype=np.int64)
 
     def _contexts(self, batch: LoggedBatch, part: slice, era: _Era) -> FeatureRows:
         rows = [_facts(content, era.facts) for content in batch.facts[part]]
@@ -111,6 +129,15 @@ def _facts(content: bytes | None, known: frozenset[str]) -> dict[str, FactValue 
     except msgspec.DecodeError as error:
         raise InputError(f"logged facts cannot be read ({error})", where="decision_facts") from None
     return row if row.keys() <= known else {name: value for name, value in row.items() if name in known}
+
+
+def _chosen_inline(content: bytes, arm: str) -> InlineAction:
+    try:
+        return next(action for action in decoded(content) if action.id == arm)
+    except msgspec.DecodeError as error:
+        raise InputError(f"logged actions cannot be read ({error})", where="decisions.inline_actions") from None
+    except StopIteration:
+        raise InputError("logged arm is not among its actions", where="decisions.arm", got=arm) from None
 
 
 def _chosen(batch: LoggedBatch, part: slice, era: _Era) -> Ints:

@@ -10,6 +10,10 @@ have a longer horizon of its own. An outcome counts
   decided_at <= received_at <= matures_at. Without this "no action" never earns anything and "always send" wins;
 - otherwise for nothing.
 
+A slate teaches by its first place, which was drawn from the decision's own distribution: an outcome that names another
+place does not count here. One that names none counts, since it may follow from the first place as from any other: what
+is learned then is what the first place brings while the others are filled as they are.
+
 Only decisions of kind "normal" are learned, and of those with deferred activation only the ones activated in time.
 """
 
@@ -27,20 +31,23 @@ from bandit_nba.learn.rewards import Counted
 class Windows:
     """N decisions that wait or have waited: `opens_at` <= `closes_at`, seconds since the epoch.
 
-    customers: pseudonymous keys, "" for anonymous. For learning the window is [decided_at, matures_at].
+    customers: pseudonymous keys, "" for anonymous. For learning the window is [decided_at, matures_at]. first_slots:
+    the id of each slate's first place, "" where there is no slate; empty where there is none at all.
     """
 
     ids: Sequence[str]
     customers: Sequence[str]
     opens_at: Floats
     closes_at: Floats
+    first_slots: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Outcomes:
     """M stored outcomes with distinct ids. `decisions` and `customers` hold "" where none is named.
 
-    An outcome that names a decision counts for that decision only, whatever customer it names beside it.
+    An outcome that names a decision counts for that decision only, whatever customer it names beside it. slots: the
+    place of a slate that each is about, "" where that is not said; empty where none says.
     """
 
     ids: Sequence[str]
@@ -49,6 +56,7 @@ class Outcomes:
     types: Sequence[str]
     amounts: Floats
     received_at: Floats
+    slots: Sequence[str] = ()
 
 
 def matures_at(
@@ -86,6 +94,9 @@ def _naming_a_decision(windows: Windows, outcomes: Outcomes) -> tuple[Ints, Ints
     index = np.flatnonzero(rows >= 0)
     in_time = outcomes.received_at[index] <= windows.closes_at[rows[index]]
     index = index[in_time]
+    if any(outcomes.slots):
+        firsts = windows.first_slots or [""] * len(windows.ids)
+        index = index[[outcomes.slots[i] in ("", firsts[rows[i]]) for i in index.tolist()]]
     return rows[index], index
 
 

@@ -229,6 +229,10 @@ def _learn(memory: _Memory, batch: LoggedBatch) -> list[Poison]:
     poison = memory.careful.learn(batch)
     failed = {p.decision for p in poison}
     kept = [i for i, decision in enumerate(batch.windows.ids) if decision not in failed]
-    memory.learned = memory.learned.more(batch.windows.opens_at[kept])
+    memory.learned = memory.learned.more(
+        batch.windows.opens_at[kept],
+        [batch.arms[i] for i in kept],
+        inline=[batch.inline[i] is not None for i in kept] if batch.inline else (),
+    )
     memory.poison += failed
     return poison

@@ -26,7 +26,8 @@ class Claim:
 class LoggedBatch:
     """N decisions in learning order, with what may count for them.
 
-    facts: JSON objects as logged, None where they were erased. catalogues: the version each was decided under.
+    facts: JSON objects as logged, None where they were erased. catalogues: the version each was decided under. inline:
+    JSON of the actions that a request brought, None where the catalogue's were meant; empty where that is all of them.
     windows: ids, customers, and [decided_at, matures_at]. outcomes: all that may count, and perhaps others.
     """
 
@@ -36,6 +37,7 @@ class LoggedBatch:
     facts: Sequence[bytes | None]
     windows: Windows
     outcomes: Outcomes
+    inline: Sequence[bytes | None] = ()
 
     def __len__(self) -> int:
         return len(self.windows.ids)
@@ -55,8 +57,10 @@ class LoggedBatch:
                 customers=[windows.customers[i] for i in rows],
                 opens_at=windows.opens_at[rows],
                 closes_at=windows.closes_at[rows],
+                first_slots=[windows.first_slots[i] for i in rows] if windows.first_slots else (),
             ),
             outcomes=self.outcomes,
+            inline=[self.inline[i] for i in rows] if self.inline else (),
         )
 
     @property

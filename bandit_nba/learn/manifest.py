@@ -1,5 +1,6 @@
 """What is known of a published model; stored beside its bytes and checked before it serves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -32,7 +33,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     of the VW bytes. sparse_sha256, sparse_length: of the sparse weights that replicas load. weights_sha256: over all
     2^bits float32 weights, the model's identity (VW bytes differ between equal models). learned_from, learned_until:
     the earliest and latest decided_at among learned decisions, parents' included, seconds since the epoch (0 for none);
-    a policy with this model is judged only on later decisions. reward_range: of the reward definition. probes: tried
+    a policy with this model is judged only on later decisions. arm_examples: examples learned by arm id, for priors; of
+    ids that came inline no more than fit. reward_range: of the reward definition. probes: tried
     before the model serves.
     """
 
@@ -48,6 +50,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     learned_from: float
     learned_until: float
     created_at: float
+    arm_examples: Mapping[str, int] = {}
     model_sha256: str
     model_length: int
     sparse_sha256: str

@@ -7,8 +7,8 @@ checksums; a model that was broken before its checksums were taken fails the pro
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from bandit_nba.learn.options import vw_arguments
 from bandit_nba.learn.sparse import SparseWeights
 
 PROBES = 8
+MOST_ARMS = 5_000
 REACH = 10.0
 """A probe may lie outside the reward's range by so many of its widths: linear models overshoot, broken ones leave."""
 _TOLERANCE = 1e-6
@@ -42,24 +43,45 @@ class Lineage:
 
 @dataclass(frozen=True)
 class Learned:
-    """How much a model has learned: examples, and the earliest and latest decided_at among them (0 for none)."""
+    """How much a model has learned: examples, and the earliest and latest decided_at among them (0 for none).
+
+    arms: examples by arm id. Ids that come inline are anybody's, so no more of them are counted than `MOST_ARMS`.
+    """
 
     examples: int = 0
     since: float = 0.0
     until: float = 0.0
+    arms: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Learned":
         """What a model's manifest says."""
-        return cls(examples=manifest.examples_learned, since=manifest.learned_from, until=manifest.learned_until)
+        return cls(
+            examples=manifest.examples_learned,
+            since=manifest.learned_from,
+            until=manifest.learned_until,
+            arms=manifest.arm_examples,
+        )
 
-    def more(self, decided_at: Floats) -> "Learned":
-        """With these decisions on top."""
+    def more(self, decided_at: Floats, arms: Sequence[str] = (), *, inline: Sequence[bool] = ()) -> "Learned":
+        """With these decisions on top. inline: whether the arm of each came with its request; empty for none."""
         if not len(decided_at):
             return self
         first, last = float(decided_at.min()), float(decided_at.max())
         since = min(self.since, first) if self.examples else first
-        return Learned(examples=self.examples + len(decided_at), since=since, until=max(self.until, last))
+        return Learned(
+            examples=self.examples + len(decided_at),
+            since=since,
+            until=max(self.until, last),
+            arms=self._counted(arms, inline or [False] * len(arms)),
+        )
+
+    def _counted(self, arms: Sequence[str], inline: Sequence[bool]) -> dict[str, int]:
+        counts = dict(self.arms)
+        for arm, from_request in zip(arms, inline, strict=True):
+            if arm in counts or not from_request or len(counts) < MOST_ARMS:
+                counts[arm] = counts.get(arm, 0) + 1
+        return counts
 
 
 def package(
@@ -93,6 +115,7 @@ def package(
         learned_from=learned.since,
         learned_until=learned.until,
         created_at=created_at,
+        arm_examples=learned.arms,
         model_sha256=hashlib.sha256(model).hexdigest(),
         model_length=len(model),
         sparse_sha256=hashlib.sha256(sparse).hexdigest(),
@@ -129,6 +152,7 @@ def verified(stored: StoredModel, *, feature_version: str = "") -> CompiledScore
             manifest.learning,
             version=manifest.version,
             examples_learned=manifest.examples_learned,
+            arm_examples=manifest.arm_examples,
         )
         _check_probes(scorer, manifest)
     except NbaError as error:

@@ -30,6 +30,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from bandit_nba.catalogue import Catalogue
+from bandit_nba.decide.slate_log import first_slot
 from bandit_nba.errors import StoreError
 from bandit_nba.learn.join import Outcomes, Windows
 from bandit_nba.learn.log import Checkpoint, Claim, LoggedBatch, Position
@@ -59,6 +60,8 @@ _ROW = (
         decision_facts.c.facts,
         decisions.c.decided_at,
         decisions.c.matures_at,
+        decisions.c.inline_actions,
+        decisions.c.slate,
     )
     .outerjoin_from(decisions, decision_facts, decision_facts.c.decision == decisions.c.id)
     .order_by(*_ORDER)
@@ -75,6 +78,7 @@ _OUTCOME = sa.select(
     outcomes.c.type,
     outcomes.c.amount,
     outcomes.c.received_at,
+    outcomes.c.slot,
 )
 _NAMING_A_DECISION = _OUTCOME.where(outcomes.c.decision.in_(_IDS))
 _NAMING_A_CUSTOMER = _OUTCOME.where(
@@ -195,13 +199,14 @@ def _check_learned_once(marked: int, ids: Sequence[str]) -> None:
 
 
 def _batch(connection: sa.Connection, rows: Sequence[Any]) -> LoggedBatch:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 8
-    ids, customers, channels, arms, catalogues, facts, decided_at, matures_at = columns
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 10
+    ids, customers, channels, arms, catalogues, facts, decided_at, matures_at, inline, slates = columns
     windows = Windows(
         ids=ids,
         customers=customers,
         opens_at=np.array(decided_at, dtype=np.float64),
         closes_at=np.array(matures_at, dtype=np.float64),
+        first_slots=[first_slot(slate) for slate in slates],
     )
     return LoggedBatch(
         channels=channels,
@@ -210,6 +215,7 @@ def _batch(connection: sa.Connection, rows: Sequence[Any]) -> LoggedBatch:
         facts=facts,
         windows=windows,
         outcomes=outcomes_within(connection, windows),
+        inline=inline,
     )
 
 
@@ -226,5 +232,6 @@ def outcomes_within(connection: sa.Connection, windows: Windows) -> Outcomes:
         customers=[row[2] or "" for row in found],
         types=[row[3] for row in found],
         amounts=np.array([np.nan if row[4] is None else row[4] for row in found], dtype=np.float64),
+        slots=[row[6] or "" for row in found],
         received_at=np.array([row[5] for row in found], dtype=np.float64),
     )
