@@ -42,16 +42,23 @@ class Situation:
         return cast(T, self._made[key])
 
 
+Again = Callable[[Ints, Bools], Floats]
+"""The same policy over fewer arms: rows of the situation, int64 (M,), and the arms left for each, bool (M, K) with at
+least one True per row and none that was not eligible, to probabilities (M, K). A slate's later places ask for it."""
+
+
 @dataclass(frozen=True)
 class Distribution:
     """(N, K) each. probability: rows sum to 1, 0 where not eligible. expected_reward, priority: NaN where not eligible.
 
-    A policy that expects nothing in particular says 0 for both.
+    A policy that expects nothing in particular says 0 for both. again: the same over fewer arms, as if no others were
+    eligible; priorities stay as they are.
     """
 
     probability: Floats
     expected_reward: Floats
     priority: Floats
+    again: Again
 
 
 class ActingPolicy(Protocol):
@@ -76,10 +83,17 @@ class LearningPolicy(ActingPolicy, Protocol):
         """Learn N decisions at once. chosen: int64 (N,), columns of the situation. rewards: float64 (N,), finite."""
 
 
-def unscored(probability: Floats, mask: Bools) -> Distribution:
+def unscored(chances: Again, mask: Bools) -> Distribution:
     """The distribution of a policy that expects nothing in particular."""
     nothing = np.where(mask, 0.0, np.nan)
-    return Distribution(probability=probability, expected_reward=nothing, priority=nothing)
+    probability = chances(np.arange(len(mask)), mask)
+    return Distribution(probability=probability, expected_reward=nothing, priority=nothing, again=chances)
+
+
+def evenly(mask: Bools) -> Floats:
+    """The same chance for each arm, float64 (N, K)."""
+    even: Floats = mask / mask.sum(axis=1, keepdims=True)
+    return even
 
 
 def floored(probability: Floats, mask: Bools, *, floor: float) -> Floats:
@@ -95,5 +109,4 @@ def shared_best(score: Floats, mask: Bools) -> Floats:
     """All probability on the eligible arm with the highest score, exactly equal ones sharing; float64 (N, K)."""
     known = np.where(mask, score, -np.inf)
     best = (known == known.max(axis=1, keepdims=True)) & mask
-    even: Floats = best / best.sum(axis=1, keepdims=True)
-    return even
+    return evenly(best)

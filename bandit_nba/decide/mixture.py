@@ -9,7 +9,7 @@ Components and their shares, per row:
                            (1 - control) s_c
 
 The row's probability is p = sum_c s_c p_c over the components that it may still be drawn to, then the floor: the true
-chance of each arm given what was assigned to the customer. The arm is drawn from p, and then the component that it is
+chance of each arm given what is assigned to the customer. The arm is drawn from p, and then the component that it is
 credited to from s_c p_c(arm) / p(arm). Both together have the chance s_c p_c(arm), just as if the component had been
 drawn first; but what is drawn from is what is logged, for single choices and for slates alike.
 """
@@ -95,15 +95,17 @@ class MixturePolicy:
         made = [component.policy.distribution(situation) for component in self._components]
         parts = tuple(floored(one.probability, situation.mask, floor=self._floor) for one in made)
         shares, by_customer = self._shares(situation)
-        probability = shares[:, :1] * parts[0]
-        for c, part in enumerate(parts[1:], start=1):
-            probability += shares[:, c : c + 1] * part
+
+        def again(rows: Ints, mask: Bools) -> Floats:
+            return _mixed(shares[rows], [floored(one.again(rows, mask), mask, floor=self._floor) for one in made])
+
         champion = made[0] if self._components[0].policy is self._champion else self._champion.distribution(situation)
         watched = floored(champion.probability, situation.mask, floor=self._floor)
         return Mixed(
-            probability=probability,
+            probability=_mixed(shares, parts),
             expected_reward=champion.expected_reward,
             priority=champion.priority,
+            again=again,
             shares=shares,
             parts=parts,
             by_customer=by_customer,
@@ -156,6 +158,14 @@ class MixturePolicy:
         controlled = known & (u < self._control)
         shares = np.where(known[:, None], np.where(controlled[:, None], only_control, per_decision), anonymous)
         return shares, known
+
+
+def _mixed(shares: Floats, parts: Sequence[Floats]) -> Floats:
+    """sum_c s_c p_c, in the order of the components."""
+    mixed: Floats = shares[:, :1] * parts[0]
+    for c, part in enumerate(parts[1:], start=1):
+        mixed += shares[:, c : c + 1] * part
+    return mixed
 
 
 def components(

@@ -24,4 +24,4 @@ class BestFixedPolicy:
 
     def distribution(self, situation: Situation) -> Distribution:
         """1 at the arm where it is eligible."""
-        return unscored(shared_best(self._standing, situation.mask), situation.mask)
+        return unscored(lambda _, mask: shared_best(self._standing, mask), situation.mask)

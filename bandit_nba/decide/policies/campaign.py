@@ -56,7 +56,7 @@ class DeclaredCampaign:
         """1 at the segment's offer where it is eligible."""
         campaign = np.searchsorted(self._starts, situation.requests.decided_at, side="right")
         score = self._standing[campaign, self._segments.of(situation)]
-        return unscored(shared_best(score, situation.mask), situation.mask)
+        return unscored(lambda rows, mask: shared_best(score[rows], mask), situation.mask)
 
 
 class SegmentCampaign:
@@ -99,7 +99,7 @@ class SegmentCampaign:
         best = means == means.max(axis=1, keepdims=True)
         score = np.where(best, 1.0, -np.inf)
         score[:, 0] = np.maximum(score[:, 0], 0.0)
-        return unscored(shared_best(score, situation.mask), situation.mask)
+        return unscored(lambda rows, mask: shared_best(score[rows], mask), situation.mask)
 
     def update(self, situation: Situation, chosen: Ints, rewards: Floats) -> None:
         """Count what was earned; the first decisions made after a period's end begin the next one."""

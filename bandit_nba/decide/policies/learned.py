@@ -6,7 +6,7 @@ import numpy as np
 
 from bandit_nba.decide.acting import Distribution, Situation
 from bandit_nba.decide.arbitrate import Arbiter
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.batch import Bools, Floats, Ints
 from bandit_nba.decide.explore import full_support, probabilities
 from bandit_nba.decide.policy import Exploration
 from bandit_nba.decide.scoring import EnsembleScorer, Scorer
@@ -60,15 +60,28 @@ class LearnedPolicy:
             If the model gives a score that is not finite.
         """
         scored = situation.once(("scored", id(self._scorer)), lambda: self._scored(situation))
-        probability = probabilities(
-            scored.priority,
-            situation.mask,
+        members = self._members(situation)
+
+        def again(rows: Ints, mask: Bools) -> Floats:
+            priority = np.where(mask, scored.priority[rows], np.nan)
+            return self._explored(priority, mask, None if members is None else np.where(mask, members[:, rows], np.nan))
+
+        return Distribution(
+            probability=self._explored(scored.priority, situation.mask, members),
+            expected_reward=scored.expected_reward,
+            priority=scored.priority,
+            again=again,
+        )
+
+    def _explored(self, priority: Floats, mask: Bools, members: Floats | None) -> Floats:
+        return probabilities(
+            priority,
+            mask,
             self.exploration,
             n=self._scorer.examples_learned,
             priority_range=self._priority_range,
-            members=self._members(situation),
+            members=members,
         )
-        return Distribution(probability=probability, expected_reward=scored.expected_reward, priority=scored.priority)
 
     def _scored(self, situation: Situation) -> _Scored:
         scores = self._finite(self._scorer.score(situation.contexts, situation.arm_features))

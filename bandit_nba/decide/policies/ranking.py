@@ -23,7 +23,7 @@ class RankingPolicy:
 
     def distribution(self, situation: Situation) -> Distribution:
         """1 at the first eligible of the order."""
-        return unscored(shared_best(self._standing, situation.mask), situation.mask)
+        return unscored(lambda _, mask: shared_best(self._standing, mask), situation.mask)
 
 
 def standing(order: Sequence[str], arms: Sequence[Arm], *, where: str) -> Floats:

@@ -1,6 +1,6 @@
 """Every eligible arm alike."""
 
-from bandit_nba.decide.acting import Distribution, Situation, unscored
+from bandit_nba.decide.acting import Distribution, Situation, evenly, unscored
 
 
 class UniformPolicy:
@@ -11,5 +11,4 @@ class UniformPolicy:
 
     def distribution(self, situation: Situation) -> Distribution:
         """The same chance for each eligible arm."""
-        mask = situation.mask
-        return unscored(mask / mask.sum(axis=1, keepdims=True), mask)
+        return unscored(lambda _, mask: evenly(mask), situation.mask)
