@@ -24,6 +24,7 @@ from bandit_nba.decide.fallback import fallback_decisions
 from bandit_nba.decide.record import DecisionRecord, Versions, records
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.errors import IdConflictError, NbaError, StoreError
+from bandit_nba.learn.join import matures_at
 from bandit_nba.online.answering import Answer, Deadlines, bodies
 from bandit_nba.online.asked import Asked, Reception
 from bandit_nba.online.messages import DecisionRequest
@@ -74,6 +75,8 @@ class Decider:
             reward_unit=workspace.rewards.unit,
         )
         self._schema = workspace.catalogue.facts
+        self._rewards = workspace.rewards
+        self._rewards = workspace.rewards
         self._database = database
         self._models = models
         self._clock = clock
@@ -229,9 +232,10 @@ class Decider:
     def _deadlines(self, asked: Sequence[Asked], decisions: Decisions) -> Deadlines:
         times = [self.reception.channels[a.channel] for a in asked]
         within = [t.activate_within_s if a.deferred else np.nan for a, t in zip(asked, times, strict=True)]
-        at = decisions.requests.decided_at
+        requests = decisions.requests
+        activate_by = requests.decided_at + np.array(within)
         return Deadlines(
-            valid_until=at + np.array([t.valid_for_s for t in times]),
-            matures_at=at + np.array([t.wait_s for t in times]),
-            activate_by=at + np.array(within),
+            valid_until=requests.decided_at + np.array([t.valid_for_s for t in times]),
+            matures_at=matures_at(self._rewards, requests.channels, requests.decided_at, activate_by=activate_by),
+            activate_by=activate_by,
         )
