@@ -76,7 +76,6 @@ class Decider:
         )
         self._schema = workspace.catalogue.facts
         self._rewards = workspace.rewards
-        self._rewards = workspace.rewards
         self._database = database
         self._models = models
         self._clock = clock
