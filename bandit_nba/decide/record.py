@@ -6,14 +6,17 @@ from, bit for bit.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from bandit_nba.catalogue.facts import FactValue
-from bandit_nba.decide.batch import Decisions, Floats, Kind
+from bandit_nba.decide.batch import Assignment, Decisions, Floats, Kind
 from bandit_nba.errors import StoreError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,11 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the log: the columns of the table `decisions` in their order, then the facts, which live apart.
 
     arms, probabilities, expected_rewards: JSON lists beside each other, the eligible arms in catalogue order.
-    removed: JSON object, arm id -> [stage, reason]. slate: JSON of `LoggedSlate`. inline_actions: JSON of the actions
-    that the request brought. picked: what an employee took of a ranking, "" for nothing; None where no pick is known.
+    removed: JSON object, arm id -> [stage, reason]. component: what of a mixture the decision is credited to, drawn
+    with component_share; its own distribution beside `arms`, None where it is `probabilities` itself. shadow: JSON of
+    `LoggedShadow`. support: whether every eligible arm could have been chosen. slate: JSON of `LoggedSlate`.
+    inline_actions: JSON of the actions that the request brought. picked: what an employee took of a ranking, "" for
+    nothing; None where no pick is known.
     facts: JSON object; None once they were erased.
     """
 
@@ -58,6 +64,13 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     reward_version: str
     model_version: str
     salt_id: str
+    component: str = ""
+    component_share: float | None = None
+    component_probabilities: bytes | None = None
+    assignment: Assignment = "none"
+    experiment: str = ""
+    shadow: bytes | None = None
+    support: bool = True
     payload_sha256: bytes
     answer: bytes
     slate: bytes | None = None
@@ -66,6 +79,14 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     picked_at: float | None = None
     learned_in: str | None = None
     facts: bytes | None
+
+
+class LoggedShadow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a policy that did not act would have chosen, drawn apart; probabilities beside the decision's `arms`."""
+
+    policy: str
+    arm: str
+    probabilities: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -85,6 +106,13 @@ class LoggedDecision:
     removed: Mapping[str, tuple[str, str]]
     facts: Mapping[str, FactValue | None] | None
     versions: Versions
+    component: str = ""
+    component_share: float | None = None
+    component_probabilities: tuple[float, ...] | None = None
+    assignment: Assignment = "none"
+    experiment: str = ""
+    shadow: LoggedShadow | None = None
+    support: bool = True
 
 
 def records(
@@ -103,6 +131,7 @@ def records(
     sets, facts = _EligibleSets(decisions), requests.facts.rows()
     deadlines = [None if deadline != deadline else deadline for deadline in activate_by.tolist()]
     channels = [requests.channels.values[code] for code in requests.channels.codes.tolist()]
+    credited, support = _Credited(decisions, sets), decisions.support.tolist()
     return [
         DecisionRecord(
             id=requests.ids[i],
@@ -125,6 +154,8 @@ def records(
             reward_version=versions.reward,
             model_version=versions.model,
             salt_id=versions.salt,
+            **credited.columns(i),
+            support=support[i],
             payload_sha256=payload_sha256[i],
             answer=answers[i],
             facts=_ENCODER.encode(facts[i]),
@@ -163,12 +194,24 @@ def logged(record: DecisionRecord) -> LoggedDecision:
                 model=record.model_version,
                 salt=record.salt_id,
             ),
+            component=record.component,
+            component_share=record.component_share,
+            component_probabilities=_optional(_NUMBERS, record.component_probabilities),
+            assignment=record.assignment,
+            experiment=record.experiment,
+            shadow=_optional(_SHADOW, record.shadow),
+            support=record.support,
         )
     except msgspec.DecodeError as error:
         raise StoreError(f"cannot be read ({error})", where=f"decision {record.id}") from None
 
 
+def _optional(decoder: "msgspec.json.Decoder[T]", content: bytes | None) -> T | None:
+    return None if content is None else decoder.decode(content)
+
+
 _ENCODER = msgspec.json.Encoder()
+_SHADOW = msgspec.json.Decoder(LoggedShadow)
 _NAMES = msgspec.json.Decoder(tuple[str, ...])
 _NUMBERS = msgspec.json.Decoder(tuple[float, ...])
 _REMOVED = msgspec.json.Decoder(dict[str, tuple[str, str]])
@@ -194,6 +237,9 @@ class _EligibleSets:
     def numbers(self, values: Floats, i: int) -> bytes:
         return _ENCODER.encode(values[i, self._of_row[i][0]].tolist())
 
+    def listed(self, values: Floats, i: int) -> tuple[float, ...]:
+        return tuple(values[i, self._of_row[i][0]].tolist())
+
     def _pattern(self, row: npt.NDArray[np.int16]) -> tuple[npt.NDArray[np.intp], bytes, bytes]:
         key = row.tobytes()
         if key not in self._known:
@@ -204,3 +250,40 @@ class _EligibleSets:
             }
             self._known[key] = kept, _ENCODER.encode([self._arms[k] for k in kept.tolist()]), _ENCODER.encode(out)
         return self._known[key]
+
+
+class _CreditColumns(TypedDict, total=False):
+    component: str
+    component_share: float
+    component_probabilities: bytes | None
+    assignment: Assignment
+    experiment: str
+    shadow: bytes
+
+
+class _Credited:
+    """What a mixture adds to records; nothing where there is none."""
+
+    def __init__(self, decisions: Decisions, sets: _EligibleSets) -> None:
+        self._decisions = decisions
+        self._sets = sets
+
+    def columns(self, i: int) -> _CreditColumns:
+        columns: _CreditColumns = {}
+        credit, shadow = self._decisions.credit, self._decisions.shadow
+        if credit is not None:
+            assignment = credit.assignment(i)
+            own = self._sets.numbers(credit.probability, i) if assignment == "decision" else None
+            columns["component"] = credit.names[credit.component[i]]
+            columns["component_share"] = float(credit.share[i])
+            columns["component_probabilities"] = own
+            columns["assignment"] = assignment
+            columns["experiment"] = credit.experiment
+        if shadow is not None:
+            content = LoggedShadow(
+                policy=shadow.name,
+                arm=self._decisions.arms[int(shadow.chosen[i])].id,
+                probabilities=self._sets.listed(shadow.probability, i),
+            )
+            columns["shadow"] = _ENCODER.encode(content)
+        return columns

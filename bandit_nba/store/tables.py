@@ -10,9 +10,10 @@ metadata = sa.MetaData()
 SCHEMA_VERSION = 2
 
 # `learned_in` of a decision that never teaches: fallback or unreadable or not activated in time; or a row that cannot
-# be learned.
+# be learned; or one that an employee has overridden.
 NEVER = "never"
 QUARANTINED = "quarantined"
+OVERRIDDEN = "overridden"
 
 meta = sa.Table(
     "meta",
@@ -65,6 +66,16 @@ decisions = sa.Table(
     sa.Column("reward_version", sa.String(32), nullable=False),
     sa.Column("model_version", sa.String(32), nullable=False),  # "none" before the first
     sa.Column("salt_id", sa.String(32), nullable=False),
+    # which component of a mixture the decision is credited to ("": there is no mixture), the share with which it was
+    # drawn, and its own distribution (JSON list beside `arms`; null: the same as `probabilities`)
+    sa.Column("component", sa.String(64), nullable=False, default=""),
+    sa.Column("component_share", sa.Double),
+    sa.Column("component_probabilities", sa.LargeBinary),
+    # assignment: none (one component alone), decision (drawn per decision), customer (drawn once for the customer)
+    sa.Column("assignment", sa.String(16), nullable=False, default="none"),
+    sa.Column("experiment", sa.String(64), nullable=False, default=""),
+    sa.Column("shadow", sa.LargeBinary),  # JSON of record.LoggedShadow: what a policy that did not act would have done
+    sa.Column("support", sa.Boolean, nullable=False, default=True),  # could every eligible arm have been chosen?
     sa.Column("payload_sha256", sa.LargeBinary(32), nullable=False),
     sa.Column("answer", sa.LargeBinary, nullable=False),  # the response body, byte for byte
     sa.Column("slate", sa.LargeBinary),  # JSON of record.LoggedSlate; null: one action was wanted
@@ -92,7 +103,9 @@ sa.Index(
     sqlite_where=_WAITS_FOR_ACTIVATION,
     postgresql_where=_WAITS_FOR_ACTIVATION,
 )
-TEACHES_NOTHING = decisions.c.learned_in.in_([sa.literal_column(f"'{NEVER}'"), sa.literal_column(f"'{QUARANTINED}'")])
+TEACHES_NOTHING = decisions.c.learned_in.in_(
+    [sa.literal_column(f"'{mark}'") for mark in (NEVER, QUARANTINED, OVERRIDDEN)]
+)
 sa.Index(
     "decisions_teaching_nothing",  # SQLite uses it for queries with the very same condition: TEACHES_NOTHING
     decisions.c.learned_in,
@@ -106,6 +119,18 @@ decision_facts = sa.Table(
     metadata,
     sa.Column("decision", sa.String(256), primary_key=True),
     sa.Column("facts", sa.LargeBinary, nullable=False),  # JSON object: the facts that rules and features read
+)
+
+overrides = sa.Table(
+    "overrides",
+    metadata,
+    sa.Column("decision", sa.String(256), primary_key=True),
+    sa.Column("arm", sa.String(256), nullable=False),  # the human's choice; it has no propensity
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("employee", sa.String(64), nullable=False),  # pseudonymous key
+    sa.Column("overridden_at", sa.Double, nullable=False),
+    sa.Column("shown", sa.LargeBinary, nullable=False),  # JSON list: the arms that the system had put forward
+    sa.Column("payload_sha256", sa.LargeBinary(32), nullable=False),
 )
 
 outcomes = sa.Table(
