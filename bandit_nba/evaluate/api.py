@@ -1,7 +1,7 @@
 """The public function: a policy's value with an interval, from weights and rewards."""
 
 from collections.abc import Sequence
-from math import inf, isfinite, sqrt
+from math import inf, isfinite
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -212,13 +212,10 @@ def _few(ess: float, what: str) -> tuple[str, ...]:
 
 
 def _wrong_mean_weight(sample: Sample) -> tuple[str, ...]:
-    excess = sample.weights - 1.0
-    centred = sample.per_unit(excess - excess.mean())
-    error = sqrt(float(centred @ centred)) / sample.n
-    z = float(excess.mean()) / error if error > 0 else 0.0
+    z = sample.mean_weight_z
     if abs(z) <= MEAN_WEIGHT_Z:
         return ()
     return (
-        f"the mean weight is {1 + excess.mean():.3g} and should be 1 (z = {z:.1f}): "
+        f"the mean weight is {sample.weights.mean():.4g} and should be 1 (z = {z:.1f}): "
         "propensities are wrong, or the policy chooses what the log never chose",
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf, isfinite, isnan
+from math import copysign, inf, isfinite, isnan, sqrt
 from typing import Any, TypeVar
 
 import numpy as np
@@ -66,6 +66,17 @@ class Sample:
             return 0.0
         scaled = self.weights / largest
         return float(scaled.sum() ** 2 / (scaled @ scaled))
+
+    @property
+    def mean_weight_z(self) -> float:
+        """Standard errors (by customer) between the mean weight and 1; infinite where constant weights are not 1."""
+        excess = self.weights - 1.0
+        gap = float(excess.mean())
+        centred = self.per_unit(excess - gap)
+        error = sqrt(float(centred @ centred)) / self.n
+        if error > 0:
+            return gap / error
+        return 0.0 if abs(gap) <= RANGE_TOLERANCE else copysign(inf, gap)
 
     def per_unit(self, values: FloatArray) -> FloatArray:
         """Sum `values` (n,) over the decisions of each customer: shape (n_groups,)."""

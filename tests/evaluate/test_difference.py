@@ -34,6 +34,11 @@ def test_the_difference_is_that_of_the_two_values(name):
 
     assert gap.value == pytest.approx(ours.value - theirs.value, abs=1e-12)
     assert gap.ess == min(ours.ess, theirs.ess)
+    if name != "dm":
+        swapped = estimate_difference(
+            baseline, weights, rewards, **q, estimator=name, weight_range=(0.0, 2.0), **options
+        )
+        assert swapped.ess == gap.ess
 
 
 def test_ips_difference_by_hand():

@@ -140,6 +140,18 @@ def test_warnings_tell_small_samples_wrong_propensities_and_clipping():
     assert estimate(weights, rewards).warnings == ()
 
 
+def test_mean_weight_by_hand():
+    # weights 3 and 1 in equal numbers: mean 2, sd 1, error 1/20: z = 20; by customers of four: twice the error
+    weights, rewards = np.tile([3.0, 1.0], 200), np.full(400, 0.5)
+    customers = np.repeat(np.arange(100), 4)
+    alike = np.repeat(np.tile([3.0, 1.0], 50), 4)
+
+    assert any("mean weight is 2 and should be 1 (z = 20.0)" in text for text in estimate(weights, rewards).warnings)
+    grouped = estimate(alike, rewards, groups=customers).warnings
+    assert any("(z = 10.0)" in text for text in grouped)
+    assert any("z = inf" in text for text in estimate(np.full(400, 1.001), rewards).warnings)
+
+
 def test_no_width_is_told():
     actual = estimate(np.ones(300), np.zeros(300))
 

@@ -99,10 +99,10 @@ def test_clipping_biases_down_by_exactly_what_it_cuts():
 
 
 def test_sndr_by_hand():
-    # q(x,pi) .2 on average; residuals .5, -.5, .5 under weights 2, 1, 0: (1 - .5) / 3
-    actual = estimate([2.0, 1.0, 0.0], [1.0, 0.0, 1.0], q_logged=[0.5] * 3, q_policy=[0.1, 0.2, 0.3], estimator="sndr")
+    # q(x,pi) .2 on average; residuals .5, -.5, .5 under weights 2, 1, 1: (1 - .5 + .5) / 4
+    actual = estimate([2.0, 1.0, 1.0], [1.0, 0.0, 1.0], q_logged=[0.5] * 3, q_policy=[0.1, 0.2, 0.3], estimator="sndr")
 
-    assert actual.value == pytest.approx(0.2 + 0.5 / 3, abs=1e-12)
+    assert actual.value == pytest.approx(0.2 + 1.0 / 4, abs=1e-12)
 
 
 def test_switch_dr_trusts_weights_up_to_the_clipping():
@@ -194,6 +194,13 @@ def test_empirical_likelihood_by_hand():
     sample = checked_sample([2.0, 2.0, 0.0], [1.0, 0.0, 1.0], weight_range=(0.0, 2.0))
 
     assert point_value(build("el", sample), sample) == pytest.approx(0.5, abs=1e-9)
+
+
+def test_empirical_likelihood_tilts_up_where_the_seen_weights_are_too_small():
+    # w = .5, .5, 1.5: the tilt is -2/3, Q = 1/4, 1/4, 1/2 (mean weight 1): V = .25 * .5 + .5 * 1.5
+    sample = checked_sample([0.5, 0.5, 1.5], [1.0, 0.0, 1.0], weight_range=(0.0, 2.0))
+
+    assert point_value(build("el", sample), sample) == pytest.approx(0.875, abs=1e-9)
 
 
 def test_empirical_likelihood_uses_the_possible_weights():

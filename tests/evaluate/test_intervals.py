@@ -312,9 +312,12 @@ def test_bounds_accept_an_infinite_range_where_the_estimator_bounds_the_weights(
 
     clipped = estimate(W, R, estimator="ips", interval="hoeffding", clip=2.0)
     shrunk = estimate(W, R, q_logged=q, q_policy=q, estimator="dros", shrinkage=1.0, interval="hoeffding")
+    harmonic = estimate(W, R / 2, estimator="subgaussian", shrinkage=0.5, interval="hoeffding", alpha=0.9)
 
     # largest w' of dros with l = 1 is 1/2: contributions in [-1/2, 3/2], half = 2 sqrt(ln 40 / 40)
     assert clipped.low == pytest.approx(max(0.0, clipped.value - 2 * math.sqrt(math.log(40) / 40)), abs=1e-12)
+    # largest w' of sub-Gaussian with l = 1/2 is 2: contributions in [0, 2]
+    assert harmonic.half_width == pytest.approx(2 * math.sqrt(math.log(2 / 0.9) / 40), abs=1e-12)
     assert shrunk.low == pytest.approx(max(0.0, shrunk.value - 2 * math.sqrt(math.log(40) / 40)), abs=1e-12)
 
 

@@ -37,12 +37,12 @@ def test_no_clipping_where_weights_are_light_and_clipping_where_they_are_heavy()
 
 
 def test_slope_by_hand():
-    # three clippings of 10,000 equal pairs (w = 1, r = 0 or 1) and one heavy part; values and half widths are computed
-    # here from the formulas, and the walk from the widest must stop exactly where the condition fails
+    # values and half widths from the formulas; the walk from the widest must stop exactly where the condition fails,
+    # among so many candidates that another constant stops elsewhere
     rng = np.random.default_rng(3)
     weights = np.where(rng.random(4000) < 0.05, 12.0, 0.4)
     rewards = (rng.random(4000) < 0.5).astype(float)
-    candidates = (0.2, 0.5, 1.0, 3.0, 6.0, 9.0, 12.0)
+    candidates = tuple(np.linspace(0.2, 12.0, 200).tolist())
     terms = [np.minimum(weights, c) * rewards for c in candidates]
     values = [t.mean() for t in terms]
     widths = [stats.t(3999).ppf(0.9) * t.std(ddof=1) / sqrt(4000) for t in terms]
