@@ -4,25 +4,31 @@ It works through a batch in chunks of rows that stay in the processor's cache. A
 request, the model and the salt alone: not on the batch around it, nor on where a chunk ends.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.rules import CompiledRules
-from bandit_nba.decide.acting import ActingPolicy, Situation
+from bandit_nba.decide.acting import ActingPolicy, Distribution, Situation
 from bandit_nba.decide.arbitrate import Arbiter, RewardUnit
-from bandit_nba.decide.batch import Credit, Decisions, Eligibility, Removal, Requests, Shadow
+from bandit_nba.decide.batch import Credit, Decisions, Eligibility, Ints, Removal, Requests, Shadow, Slate
 from bandit_nba.decide.eligibility import eligible
+from bandit_nba.decide.exclusions import of_first_slot, without_excluded
 from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.inline import InlineAction, arms_of, eligible_inline
 from bandit_nba.decide.mixture import Mixed, MixturePolicy, check_mixture
+from bandit_nba.decide.policies.best_fixed import BestFixedPolicy
 from bandit_nba.decide.policies.declared import declared_baseline
 from bandit_nba.decide.policies.learned import LearnedPolicy
 from bandit_nba.decide.policy import Exploration, Explorer, Policy
+from bandit_nba.decide.prior import shrinkage
 from bandit_nba.decide.record import Versions
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.sample import ARM, draw, uniforms
 from bandit_nba.decide.scoring import Scorer
+from bandit_nba.decide.slate import slates
 
 CELLS_PER_CHUNK = 131_072  # rows x arms: one megabyte an array; smaller chunks pay more for each call (measured)
 
@@ -50,6 +56,35 @@ class Engine:
         check_mixture(policy.mixture)
         self.baseline = declared_baseline(policy.baseline, self.arms, catalogue.facts)
         self.chunk_rows = max(1, CELLS_PER_CHUNK // len(self.arms))
+        self._reward_unit: RewardUnit = reward_unit
+        self._inline = False
+
+    def over(self, actions: Sequence[InlineAction]) -> "Engine":
+        """The same policy, features and salt over actions that a request brings; the first of them is the baseline.
+
+        Raises
+        ------
+        InputError
+            If a feature's name is taken or no name.
+        SettingsError
+            If an action's value cannot be weighed under this policy.
+        """
+        engine = copy.copy(self)
+        engine.arms = arms_of(actions)
+        engine.arm_features = self.featuriser.arms(engine.arms)
+        engine.arbiter = Arbiter(engine.arms, self.policy.arbitration, reward_unit=self._reward_unit)
+        engine.baseline = BestFixedPolicy(engine.arms[0].id, engine.arms)
+        engine.chunk_rows = max(1, CELLS_PER_CHUNK // len(engine.arms))
+        engine._inline = True
+        return engine
+
+    def eligible(self, requests: Requests) -> Eligibility:
+        """What may stand in some place for each request: rules and contacts, then what the request itself excludes."""
+        if self._inline:
+            found = eligible_inline(len(self.arms), requests)
+        else:
+            found = eligible(self.catalogue, self.rules, requests)
+        return found if requests.wanted is None else without_excluded(found, self.arms, requests.wanted)
 
     def versions(self, scorer: Scorer, *, reward: str) -> Versions:
         """What the log names beside decisions by this engine and model; `reward` is the reward definition's version."""
@@ -70,6 +105,7 @@ class Engine:
             _with_floor(exploration, 0.0) if mixture.mixes else exploration,
             arbiter=self.arbiter,
             priority_range=self.policy.arbitration.priority_range,
+            prior=shrinkage(self.arms, self.policy.priors, scorer),
         )
         if not mixture.mixes:
             return learned
@@ -120,7 +156,8 @@ class Engine:
             yield self._act_chunk(requests.take(start, min(start + self.chunk_rows, len(requests))), acting)
 
     def _act_chunk(self, requests: Requests, acting: ActingPolicy) -> Decisions:
-        eligibility = eligible(self.catalogue, self.rules, requests)
+        anywhere = self.eligible(requests)
+        eligibility = anywhere if requests.wanted is None else of_first_slot(anywhere, self.arms, requests.wanted)
         made = acting.distribution(self.situation(requests, eligibility))
         chosen = draw(made.probability, uniforms(self.salt, requests.ids, purpose=ARM))
         credit: Credit | None = None
@@ -138,6 +175,34 @@ class Engine:
             propensity=made.probability[np.arange(len(chosen)), chosen],
             credit=credit,
             shadow=shadow,
+            slates=self._slates(requests, acting, made, chosen, first=eligibility, anywhere=anywhere),
+        )
+
+    def _slates(
+        self,
+        requests: Requests,
+        acting: ActingPolicy,
+        made: Distribution,
+        chosen: Ints,
+        *,
+        first: Eligibility,
+        anywhere: Eligibility,
+    ) -> dict[int, Slate]:
+        """The places after the first, where any are wanted; `made` is over what the first place may hold."""
+        if requests.wanted is None:
+            return {}
+        whole = made if first is anywhere else acting.distribution(self.situation(requests, anywhere))
+        return slates(
+            requests.ids,
+            requests.wanted,
+            self.arms,
+            self.salt,
+            whole.again,
+            eligible=anywhere.mask,
+            expected_reward=whole.expected_reward,
+            priority=whole.priority,
+            probability=made.probability,
+            chosen=chosen,
         )
 
 
@@ -157,6 +222,7 @@ def _joined(requests: Requests, parts: Iterator[Decisions], *, arms: int) -> Dec
     failures: dict[str, int] = {}
     credited: list[Credit] = []
     shadows: list[Shadow] = []
+    slates_of: dict[int, Slate] = {}
     start = 0
     for part in parts:
         at = slice(start, start + len(part))
@@ -170,6 +236,7 @@ def _joined(requests: Requests, parts: Iterator[Decisions], *, arms: int) -> Dec
             credited.append(part.credit)
         if part.shadow:
             shadows.append(part.shadow)
+        slates_of |= {start + row: slate for row, slate in part.slates.items()}
         start += len(part)
         decided_arms = part.arms
     return Decisions(
@@ -183,6 +250,7 @@ def _joined(requests: Requests, parts: Iterator[Decisions], *, arms: int) -> Dec
         propensity=propensity,
         credit=_joined_credits(credited) if credited else None,
         shadow=_joined_shadows(shadows) if shadows else None,
+        slates=slates_of,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from bandit_nba.decide.prior import Prior
 from bandit_nba.decide.weighing import Arbitration as Arbitration  # part of the policy's settings
 from bandit_nba.settings import Settings, version_of
 
@@ -134,7 +135,10 @@ class Learning(Settings, frozen=True, kw_only=True):
 
 
 class Policy(Settings, frozen=True, kw_only=True, dict=True):
-    """Everything that maps a context and an eligible set to a distribution, but for the model's weights."""
+    """Everything that maps a context and an eligible set to a distribution, but for the model's weights.
+
+    priors: what is expected of arms that are still unknown, by group; "default" for groups without; see `prior`.
+    """
 
     name: str = "default"
     features: FeatureSettings = FeatureSettings()
@@ -143,6 +147,7 @@ class Policy(Settings, frozen=True, kw_only=True, dict=True):
     learning: Learning = Learning()
     baseline: Baseline = Baseline()
     mixture: Mixture = Mixture()
+    priors: Mapping[str, Prior] = {}
 
     @cached_property
     def version(self) -> str:

@@ -13,20 +13,17 @@ side by side may each stay empty: "no action" remains for every slot. Actions th
 first of them is an arm as any other, and a slot for which nothing is left holds nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from bandit_nba.catalogue import Arm
+from bandit_nba.decide.acting import Again
 from bandit_nba.decide.batch import Bools, Floats, Ints, Slate
 from bandit_nba.decide.exclusions import named
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.sample import ARM, draw, uniforms
 from bandit_nba.decide.wanted import Wanted
-
-Again = Callable[[Ints, Bools], Floats]
-"""The exploration again: rows of the batch, int64 (M,), and the arms that remain for each, bool (M, K) with at least
-one True per row, to probabilities (M, K), 0 where nothing remains."""
 
 
 def slates(

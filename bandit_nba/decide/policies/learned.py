@@ -9,6 +9,7 @@ from bandit_nba.decide.arbitrate import Arbiter
 from bandit_nba.decide.batch import Bools, Floats, Ints
 from bandit_nba.decide.explore import full_support, probabilities
 from bandit_nba.decide.policy import Exploration
+from bandit_nba.decide.prior import Shrinkage
 from bandit_nba.decide.scoring import EnsembleScorer, Scorer
 from bandit_nba.errors import ModelError
 
@@ -22,7 +23,7 @@ class _Scored:
 class LearnedPolicy:
     """A model's scores under one arbitration and one exploration, floor included.
 
-    priority_range: what exploration divides gaps by.
+    priority_range: what exploration divides gaps by. prior: what scores are drawn towards, None for nothing.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class LearnedPolicy:
         *,
         arbiter: Arbiter,
         priority_range: float,
+        prior: Shrinkage | None = None,
         name: str = "learned",
     ) -> None:
         self.name = name
@@ -39,6 +41,7 @@ class LearnedPolicy:
         self._scorer = scorer
         self._arbiter = arbiter
         self._priority_range = priority_range
+        self._prior = prior
 
     @property
     def full_support(self) -> bool:
@@ -48,7 +51,12 @@ class LearnedPolicy:
     def exploring(self, exploration: Exploration, *, name: str) -> "LearnedPolicy":
         """The same model under another exploration; in one situation both score once."""
         return LearnedPolicy(
-            self._scorer, exploration, arbiter=self._arbiter, priority_range=self._priority_range, name=name
+            self._scorer,
+            exploration,
+            arbiter=self._arbiter,
+            priority_range=self._priority_range,
+            prior=self._prior,
+            name=name,
         )
 
     def distribution(self, situation: Situation) -> Distribution:
@@ -84,7 +92,7 @@ class LearnedPolicy:
         )
 
     def _scored(self, situation: Situation) -> _Scored:
-        scores = self._finite(self._scorer.score(situation.contexts, situation.arm_features))
+        scores = self._sound(self._scorer.score(situation.contexts, situation.arm_features))
         expected = np.where(situation.mask, scores, np.nan)
         priority = self._priorities(expected, situation)
         return _Scored(expected_reward=expected, priority=priority)
@@ -93,7 +101,7 @@ class LearnedPolicy:
         """The priorities of each member of an ensemble, (M, N, K), where the exploration asks for them."""
         if self.exploration.kind != "thompson" or not isinstance(self._scorer, EnsembleScorer):
             return None
-        scores = self._finite(self._scorer.score_members(situation.contexts, situation.arm_features))
+        scores = self._sound(self._scorer.score_members(situation.contexts, situation.arm_features))
         return np.stack([self._priorities(np.where(situation.mask, one, np.nan), situation) for one in scores])
 
     def _priorities(self, expected: Floats, situation: Situation) -> Floats:
@@ -102,7 +110,7 @@ class LearnedPolicy:
             expected, facts=asked.facts, channels=asked.channels, decided_at=asked.decided_at
         )
 
-    def _finite(self, scores: Floats) -> Floats:
+    def _sound(self, scores: Floats) -> Floats:
         if not np.isfinite(scores).all():
             raise ModelError("gives expected rewards that are not finite", where=f"model {self._scorer.version}")
-        return scores
+        return scores if self._prior is None else self._prior.of(scores)
