@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from bandit_nba.online.messages import DecisionKind, Fate, Message
+from bandit_nba.online.messages import DecisionKind, Fate, Message, OverrideAnswer
 from serve.problem import Problem
 
 MAX_PAGE = 1_000
@@ -81,6 +81,7 @@ class LoggedDecision(Message, frozen=True, kw_only=True):
     feature_version: str
     reward_version: str
     salt_id: str
+    overridden_by: OverrideAnswer | None = None
 
 
 class Health(Message, frozen=True, kw_only=True):

@@ -81,7 +81,8 @@ def from_records(
 ) -> LoggedDecisions:
     """Arrays from stored records and each decision's reward by id.
 
-    Immature rows, rows whose activation is missing, overridden and special rows (fallback, unreadable) are left out and counted.
+    Immature rows, rows whose activation is missing, overridden rows and special rows (fallback, unreadable) are left
+    out and counted.
 
     Raises
     ------

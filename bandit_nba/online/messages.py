@@ -73,6 +73,30 @@ class DecisionAnswer(Message, frozen=True, kw_only=True):
     catalogue_version: str
 
 
+class OverrideRequest(Message, frozen=True, kw_only=True):
+    """What an employee does in place of a decision, and why."""
+
+    arm: Annotated[Id, Meta(description='One that was eligible for the decision: "action" or "action/treatment".')]
+    reason: Annotated[
+        str, Meta(min_length=1, max_length=1_000, pattern=NO_CONTROL, description="In the employee's own words.")
+    ]
+    employee_id: Annotated[Id, Meta(description="Who overrides. Never stored as given.")]
+
+
+class OverrideAnswer(Message, frozen=True, kw_only=True):
+    """An override as it is kept: apart from the decision, and without a probability, since nothing was drawn."""
+
+    decision_id: str
+    action: str
+    treatment: str | None
+    arm: Annotated[str, Meta(description="The employee's choice.")]
+    decided_arm: Annotated[str, Meta(description="The system's choice.")]
+    shown: Annotated[list[str], Meta(description="All that the system had put forward.")]
+    reason: str
+    employee: Annotated[str, Meta(description="A pseudonym.")]
+    overridden_at: datetime.datetime
+
+
 class Outcome(Message, frozen=True, kw_only=True):
     """Something that a customer did. It names a decision, a customer, or both."""
 

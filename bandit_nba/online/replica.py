@@ -18,8 +18,9 @@ from bandit_nba.online import status as state
 from bandit_nba.online.answering import Answer, moment
 from bandit_nba.online.collector import Collected, Collector
 from bandit_nba.online.decider import Decider
-from bandit_nba.online.messages import CustomerProfile, DecisionRequest, Outcome
+from bandit_nba.online.messages import CustomerProfile, DecisionRequest, Outcome, OverrideAnswer, OverrideRequest
 from bandit_nba.online.model_feed import ModelFeed, Registry, StoredModels
+from bandit_nba.online.overriding import Overriding
 from bandit_nba.online.profiles import ProfileBook
 from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
@@ -53,6 +54,7 @@ class Replica:
         self.decider = Decider(workspace, database, self.feed, clock=clock)
         self.collector = Collector(workspace, database, clock=clock)
         self.profiles = ProfileBook(workspace, database, clock=clock)
+        self.overriding = Overriding(workspace.pseudonym_key, database, clock=clock)
         self._clock = clock
         self._started_s = clock()
         self._status: tuple[float, state.Status] | None = None
@@ -133,6 +135,14 @@ class Replica:
             If its time to be activated has run out.
         """
         return await self._aside(self._activate, decision)
+
+    async def override(self, decision: str, request: OverrideRequest) -> tuple[OverrideAnswer, bool]:
+        """Keep what an employee chose instead, and whether that was known; raises as `Overriding.override`."""
+        return await self._aside(self.overriding.override, decision, request)
+
+    async def overridden(self, record: DecisionRecord) -> OverrideAnswer | None:
+        """What an employee did in place of a decision, None if it stands."""
+        return await self._aside(self.overriding.of, record)
 
     async def decision(self, decision: str) -> DecisionRecord:
         """A decision as it is stored. Raises `UnknownIdError`."""

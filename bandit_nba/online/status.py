@@ -18,7 +18,8 @@ STALLED_AFTER_S = 60.0
 
 
 class DecisionsStatus(Message, frozen=True, kw_only=True):
-    """How many decisions the log holds and what has become of them; the last four add up to `total`."""
+    """How many decisions the log holds and what has become of them; the last five add up to `total`, but for rows that
+    cannot be learned. overridden: an employee did something else; learning and evaluation leave them out."""
 
     total: int
     by_kind: dict[str, int]
@@ -26,6 +27,7 @@ class DecisionsStatus(Message, frozen=True, kw_only=True):
     waiting_to_be_learned: int
     learned: int
     never_learned: int
+    overridden: int
 
 
 class ModelStatus(Message, frozen=True, kw_only=True):
@@ -118,6 +120,7 @@ def decisions_status(counts: DecisionCounts) -> DecisionsStatus:
         waiting_to_be_learned=counts.ripe,
         learned=counts.learned,
         never_learned=counts.never,
+        overridden=counts.overridden,
     )
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.store.bulk import IN_LIST, chunks, execute_many
-from bandit_nba.store.tables import NEVER, QUARANTINED, TEACHES_NOTHING, decision_facts, decisions
+from bandit_nba.store.tables import NEVER, OVERRIDDEN, QUARANTINED, TEACHES_NOTHING, decision_facts, decisions
 
 Activation = Literal["activated", "already", "expired", "unknown"]
 
@@ -40,10 +40,10 @@ class Stored:
 
 @dataclass(frozen=True)
 class DecisionCounts:
-    """How many decisions the log holds, by kind, and what has become of them; the last five add up to `total`.
+    """How many decisions the log holds, by kind, and what has become of them; the last six add up to `total`.
 
     immature: still wait for outcomes. ripe: wait to be learned. never: fallback, unreadable, or not activated in time.
-    quarantined: rows that cannot be learned.
+    quarantined: rows that cannot be learned. overridden: an employee did something else.
     """
 
     total: int
@@ -53,6 +53,7 @@ class DecisionCounts:
     learned: int
     never: int
     quarantined: int
+    overridden: int
 
 
 def insert(connection: sa.Connection, records: Sequence[DecisionRecord]) -> None:
@@ -149,6 +150,7 @@ def counts(connection: sa.Connection, *, now_s: float) -> DecisionCounts:
         learned=total - immature - ripe - marks.total(),
         never=marks[NEVER],
         quarantined=marks[QUARANTINED],
+        overridden=marks[OVERRIDDEN],
     )
 
 

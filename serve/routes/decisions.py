@@ -4,13 +4,14 @@ import msgspec
 
 from bandit_nba.decide.record import DecisionRecord, logged
 from bandit_nba.online.answering import moment
-from bandit_nba.online.messages import DecisionAnswer, DecisionRequest
+from bandit_nba.online.messages import DecisionAnswer, DecisionRequest, OverrideAnswer, OverrideRequest
 from bandit_nba.online.replica import Replica
 from serve import problem as problems
 from serve.endpoint import Call, Operation, Reply
 from serve.wire import Choice, LoggedDecision, Removed, State
 
 _REQUEST = msgspec.json.Decoder(DecisionRequest)
+_OVERRIDE = msgspec.json.Decoder(OverrideRequest)
 
 
 def operations(replica: Replica) -> list[Operation]:
@@ -21,12 +22,18 @@ def operations(replica: Replica) -> list[Operation]:
         return Reply(200 if answer.replayed else 201, answer.body)
 
     async def activate(call: Call) -> Reply:
-        stored = await replica.activate(call.params["decisionId"])
-        return Reply(200, msgspec.json.encode(_logged(stored, now_s=replica.now_s())))
+        return await told(await replica.activate(call.params["decisionId"]))
+
+    async def override(call: Call) -> Reply:
+        answer, known = await replica.override(call.params["decisionId"], _OVERRIDE.decode(call.body))
+        return Reply(200 if known else 201, msgspec.json.encode(answer))
 
     async def look(call: Call) -> Reply:
-        stored = await replica.decision(call.params["decisionId"])
-        return Reply(200, msgspec.json.encode(_logged(stored, now_s=replica.now_s())))
+        return await told(await replica.decision(call.params["decisionId"]))
+
+    async def told(stored: DecisionRecord) -> Reply:
+        overridden_by = await replica.overridden(stored)
+        return Reply(200, msgspec.json.encode(_logged(stored, overridden_by, now_s=replica.now_s())))
 
     one = "/v1/decisions/{decisionId}"
     return [
@@ -51,6 +58,17 @@ def operations(replica: Replica) -> list[Operation]:
             refuses=(problems.UNKNOWN_ID, problems.REFUSED, *problems.OF_STORE),
         ),
         Operation(
+            method="POST",
+            path=f"{one}/override",
+            name="overrideDecision",
+            summary="Keep an employee's other choice among the eligible actions. Rules cannot be overridden.",
+            handler=override,
+            takes=(OverrideRequest,),
+            replies={201: (OverrideAnswer,), 200: (OverrideAnswer,)},
+            refuses=(problems.UNKNOWN_ID, problems.REFUSED, problems.CONFLICT, *problems.OF_STORE),
+            example={"arm": "network_status", "reason": "The customer asked about the network.", "employeeId": "e-7"},
+        ),
+        Operation(
             method="GET",
             path=one,
             name="getDecision",
@@ -62,7 +80,7 @@ def operations(replica: Replica) -> list[Operation]:
     ]
 
 
-def _logged(record: DecisionRecord, *, now_s: float) -> LoggedDecision:
+def _logged(record: DecisionRecord, overridden_by: OverrideAnswer | None, *, now_s: float) -> LoggedDecision:
     stored = logged(record)
     action, _, treatment = stored.arm.partition("/")
     return LoggedDecision(
@@ -90,6 +108,7 @@ def _logged(record: DecisionRecord, *, now_s: float) -> LoggedDecision:
         feature_version=stored.versions.features,
         reward_version=stored.versions.reward,
         salt_id=stored.versions.salt,
+        overridden_by=overridden_by,
     )
 
 

@@ -44,6 +44,7 @@ def test_openapi_describes_every_operation(client: Client) -> None:
         ("POST", "/v1/decisions"),
         ("GET", "/v1/decisions/{decisionId}"),
         ("POST", "/v1/decisions/{decisionId}/activate"),
+        ("POST", "/v1/decisions/{decisionId}/override"),
         ("POST", "/v1/outcomes"),
         ("PUT", "/v1/customers"),
         ("GET", "/v1/status"),

@@ -158,6 +158,7 @@ def test_counts_add_up(database: Database, record: Make) -> None:
         learned=3,
         never=4,  # n3 and the special ones
         quarantined=1,
+        overridden=0,
     )
 
 

@@ -1,0 +1,65 @@
+"""Overrides: what an employee did in place of a decision. The decision's own row keeps what the system chose.
+
+An override is no draw: it has no propensity. Its decision is marked `OVERRIDDEN` where it would have taught the model,
+in the same transaction. It must be stamped (`learning.stamp`) no later than the decision matures; then, as with
+outcomes, the learner can never have read the decision before.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from bandit_nba.store.bulk import IN_LIST, chunks
+from bandit_nba.store.tables import OVERRIDDEN, decisions, overrides
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """A human's choice. employee: pseudonym. shown: JSON list of the arms that the system had put forward."""
+
+    decision: str
+    arm: str
+    reason: str
+    employee: str
+    overridden_at: float
+    shown: bytes
+    payload_sha256: bytes
+
+
+EFFECTIVE_ARM: sa.ColumnElement[str] = sa.func.coalesce(
+    sa.select(overrides.c.arm).where(overrides.c.decision == decisions.c.id).correlate(decisions).scalar_subquery(),
+    decisions.c.arm,
+)
+"""The arm that reached the customer, for queries over `decisions`: the human's choice where there is one."""
+
+
+def get(connection: sa.Connection, decision: str) -> Override | None:
+    """The override of a decision, None if it stands."""
+    row = connection.execute(sa.select(overrides).where(overrides.c.decision == decision)).one_or_none()
+    return None if row is None else Override(**row._asdict())
+
+
+def put(connection: sa.Connection, override: Override) -> None:
+    """Keep an override; it counts as the activation of its decision, and the decision no longer teaches.
+
+    Raises
+    ------
+    sqlalchemy.exc.IntegrityError
+        If the decision has one already; see `get`.
+    """
+    connection.execute(sa.insert(overrides).values(**vars(override)))
+    one = decisions.c.id == override.decision
+    unmarked = sa.update(decisions).where(one, decisions.c.learned_in.is_(None))
+    connection.execute(unmarked.values(learned_in=OVERRIDDEN))
+    waiting = sa.update(decisions).where(one, decisions.c.activate_by.is_not(None), decisions.c.activated_at.is_(None))
+    connection.execute(waiting.values(activated_at=override.overridden_at))
+
+
+def effective_arms(connection: sa.Connection, ids: Collection[str]) -> dict[str, str]:
+    """The arm that reached the customer, for those of `ids` that are known decisions."""
+    found: dict[str, str] = {}
+    for chunk in chunks(ids, IN_LIST):
+        query = sa.select(decisions.c.id, EFFECTIVE_ARM.label("arm")).where(decisions.c.id.in_(chunk))
+        found.update((row.id, row.arm) for row in connection.execute(query))
+    return found
