@@ -21,6 +21,8 @@ _CHECKS = {
     "expected reward": "expected rewards",
     "distribution": "distributions",
     "chosen arm": "chosen arms",
+    "component": "mixture components",
+    "shadow": "shadow policies",
 }
 
 

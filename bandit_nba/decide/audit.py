@@ -38,9 +38,10 @@ class AuditResult:
     """What was found in `rows` decisions.
 
     differing: rows with any difference; differ: rows by what differs ("record", "definitions", "eligible set",
-    "expected reward", "distribution", "chosen arm"). erased: rows whose facts were erased, of which only the choice
-    could be checked. max_difference: the largest between a logged and a recomputed probability. pit: how the choices'
-    randomised PIT fills its bins; pit_p_value: None for fewer than 100 rows. first: the first ten rows that differ.
+    "expected reward", "distribution", "chosen arm", "component", "shadow"). erased: rows whose facts were erased, of
+    which only the choice could be checked. max_difference: the largest between a logged and a recomputed probability.
+    pit: how the choices' randomised PIT fills its bins; pit_p_value: None for fewer than 100 rows. first: the first ten
+    rows that differ.
     """
 
     rows: int
@@ -157,6 +158,8 @@ def _consistent(row: LoggedDecision) -> LoggedDecision:
         raise InputError("is not a distribution", got=p)
     if row.arm not in row.arms or p[row.arms.index(row.arm)] != row.propensity:
         raise InputError("the chosen arm does not have the logged propensity", got=(row.arm, row.propensity))
+    if row.support != (min(p) > 0.0):
+        raise InputError("says otherwise than its distribution whether every arm has support", got=row.support)
     return row
 
 

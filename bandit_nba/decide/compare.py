@@ -9,6 +9,7 @@ import numpy as np
 from bandit_nba.catalogue import Arm
 from bandit_nba.decide.batch import Bools, Decisions, Floats
 from bandit_nba.decide.engine import Engine
+from bandit_nba.decide.mixture_log import NO_CREDIT, credit_differs, credit_of, shadow_differs, shadow_of
 from bandit_nba.decide.recompute import Maker, Past, decide_again, facts_of
 from bandit_nba.decide.record import LoggedDecision, Versions
 from bandit_nba.errors import InputError, NbaError
@@ -39,20 +40,29 @@ class _Cells:
     expected_reward: Floats
 
 
-def compare(group: Mapping[int, LoggedDecision], versions: Versions, made_by: Maker, past: Past, found: Found) -> None:
-    """Make rows again that share versions and maker, and note what differs."""
+def compare(
+    group: Mapping[int, LoggedDecision],
+    versions: Versions,
+    made_by: Maker,
+    past: Past,
+    found: Found,
+    *,
+    inline_actions: bytes | None = None,
+) -> None:
+    """Make rows again that share versions, maker and inline actions, and note what differs."""
     try:
-        engine = past.engine(versions)
+        engine = past.engine(versions, inline_actions=inline_actions)
         group = _with_known_arms(group, engine, found)
         try:
-            again = decide_again(list(group.values()), versions, made_by, past)
+            again = decide_again(list(group.values()), versions, made_by, past, inline_actions=inline_actions)
         except InputError:
             group = _with_declared_facts(group, engine, found)
-            again = decide_again(list(group.values()), versions, made_by, past)
+            again = decide_again(list(group.values()), versions, made_by, past, inline_actions=inline_actions)
     except NbaError as error:
         found.add(group, "definitions", str(error))
     else:
         _note(group, _logged_cells(list(group.values()), engine.arms), _cells(again), engine.arms, found)
+        _note_mixture(group, again, found)
 
 
 def beside(lists: Sequence[Sequence[float]]) -> Floats:
@@ -126,6 +136,19 @@ def _note(
             k = int(gaps[i].argmax())
             detail = f"{names[k]} logged {float(ours[i, k])!r}, made again {float(theirs[i, k])!r}"
             found.add([positions[i]], name, detail)
+
+
+def _note_mixture(group: Mapping[int, LoggedDecision], again: Decisions, found: Found) -> None:
+    for i, (position, row) in enumerate(group.items()):
+        if again.credit is None and row.credit == NO_CREDIT and row.shadow is None:
+            continue
+        at = np.flatnonzero(again.eligibility.mask[i])
+        for name, detail in (
+            ("component", credit_differs(row.credit, credit_of(again, i, at), tolerance=TOLERANCE)),
+            ("shadow", shadow_differs(row.shadow, shadow_of(again, i, at), tolerance=TOLERANCE)),
+        ):
+            if detail:
+                found.add([position], name, detail)
 
 
 def _sets_in_words(logged: Bools, again: Bools, names: Sequence[str]) -> str:

@@ -13,7 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit_nba.catalogue.facts import FactValue
+from bandit_nba.decide import slate_log
 from bandit_nba.decide.batch import Assignment, Decisions, Floats, Kind
+from bandit_nba.decide.slate_log import LoggedSlate
+from bandit_nba.decide.mixture_log import NO_CREDIT, LoggedCredit, LoggedShadow, credit_of, shadow_of
 from bandit_nba.errors import StoreError
 
 T = TypeVar("T")
@@ -81,14 +84,6 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     facts: bytes | None
 
 
-class LoggedShadow(msgspec.Struct, frozen=True, kw_only=True):
-    """What a policy that did not act would have chosen, drawn apart; probabilities beside the decision's `arms`."""
-
-    policy: str
-    arm: str
-    probabilities: tuple[float, ...]
-
-
 @dataclass(frozen=True)
 class LoggedDecision:
     """A record read back: lists beside `arms`, the eligible ones in catalogue order."""
@@ -106,13 +101,11 @@ class LoggedDecision:
     removed: Mapping[str, tuple[str, str]]
     facts: Mapping[str, FactValue | None] | None
     versions: Versions
-    component: str = ""
-    component_share: float | None = None
-    component_probabilities: tuple[float, ...] | None = None
-    assignment: Assignment = "none"
-    experiment: str = ""
+    credit: LoggedCredit = NO_CREDIT
     shadow: LoggedShadow | None = None
     support: bool = True
+    slate: LoggedSlate | None = None
+    inline_actions: bytes | None = None
 
 
 def records(
@@ -124,14 +117,18 @@ def records(
     activate_by: Floats,
     payload_sha256: Sequence[bytes],
     answers: Sequence[bytes],
+    inline_actions: bytes | None = None,
 ) -> list[DecisionRecord]:
-    """One record per decision. Times (N,) in seconds since the epoch; `activate_by` NaN where none is needed."""
+    """One record per decision. Times (N,) in seconds since the epoch; `activate_by` NaN where none is needed.
+
+    inline_actions: JSON of what all these decisions were made among, None for the catalogue's arms.
+    """
     requests, chosen = decisions.requests, decisions.chosen.tolist()
     names = [arm.id for arm in decisions.arms]
     sets, facts = _EligibleSets(decisions), requests.facts.rows()
     deadlines = [None if deadline != deadline else deadline for deadline in activate_by.tolist()]
     channels = [requests.channels.values[code] for code in requests.channels.codes.tolist()]
-    credited, support = _Credited(decisions, sets), decisions.support.tolist()
+    support = decisions.support.tolist()
     return [
         DecisionRecord(
             id=requests.ids[i],
@@ -154,10 +151,12 @@ def records(
             reward_version=versions.reward,
             model_version=versions.model,
             salt_id=versions.salt,
-            **credited.columns(i),
+            **_mixture_columns(decisions, i, sets.at(i)),
             support=support[i],
             payload_sha256=payload_sha256[i],
             answer=answers[i],
+            slate=_slate(decisions, i),
+            inline_actions=inline_actions,
             facts=_ENCODER.encode(facts[i]),
         )
         for i, (decided_at, kind) in enumerate(zip(requests.decided_at.tolist(), decisions.kinds, strict=True))
@@ -194,16 +193,25 @@ def logged(record: DecisionRecord) -> LoggedDecision:
                 model=record.model_version,
                 salt=record.salt_id,
             ),
-            component=record.component,
-            component_share=record.component_share,
-            component_probabilities=_optional(_NUMBERS, record.component_probabilities),
-            assignment=record.assignment,
-            experiment=record.experiment,
+            credit=LoggedCredit(
+                component=record.component,
+                share=record.component_share,
+                probabilities=_optional(_NUMBERS, record.component_probabilities),
+                assignment=record.assignment,
+                experiment=record.experiment,
+            ),
             shadow=_optional(_SHADOW, record.shadow),
             support=record.support,
+            slate=None if record.slate is None else slate_log.decoded(record.slate),
+            inline_actions=record.inline_actions,
         )
     except msgspec.DecodeError as error:
         raise StoreError(f"cannot be read ({error})", where=f"decision {record.id}") from None
+
+
+def _slate(decisions: Decisions, i: int) -> bytes | None:
+    slate = decisions.slates.get(i)
+    return None if slate is None else slate_log.encoded(slate_log.to_log(slate, decisions.arms))
 
 
 def _optional(decoder: "msgspec.json.Decoder[T]", content: bytes | None) -> T | None:
@@ -237,8 +245,8 @@ class _EligibleSets:
     def numbers(self, values: Floats, i: int) -> bytes:
         return _ENCODER.encode(values[i, self._of_row[i][0]].tolist())
 
-    def listed(self, values: Floats, i: int) -> tuple[float, ...]:
-        return tuple(values[i, self._of_row[i][0]].tolist())
+    def at(self, i: int) -> npt.NDArray[np.intp]:
+        return self._of_row[i][0]
 
     def _pattern(self, row: npt.NDArray[np.int16]) -> tuple[npt.NDArray[np.intp], bytes, bytes]:
         key = row.tobytes()
@@ -252,38 +260,25 @@ class _EligibleSets:
         return self._known[key]
 
 
-class _CreditColumns(TypedDict, total=False):
+class _MixtureColumns(TypedDict, total=False):
     component: str
-    component_share: float
+    component_share: float | None
     component_probabilities: bytes | None
     assignment: Assignment
     experiment: str
-    shadow: bytes
+    shadow: bytes | None
 
 
-class _Credited:
-    """What a mixture adds to records; nothing where there is none."""
-
-    def __init__(self, decisions: Decisions, sets: _EligibleSets) -> None:
-        self._decisions = decisions
-        self._sets = sets
-
-    def columns(self, i: int) -> _CreditColumns:
-        columns: _CreditColumns = {}
-        credit, shadow = self._decisions.credit, self._decisions.shadow
-        if credit is not None:
-            assignment = credit.assignment(i)
-            own = self._sets.numbers(credit.probability, i) if assignment == "decision" else None
-            columns["component"] = credit.names[credit.component[i]]
-            columns["component_share"] = float(credit.share[i])
-            columns["component_probabilities"] = own
-            columns["assignment"] = assignment
-            columns["experiment"] = credit.experiment
-        if shadow is not None:
-            content = LoggedShadow(
-                policy=shadow.name,
-                arm=self._decisions.arms[int(shadow.chosen[i])].id,
-                probabilities=self._sets.listed(shadow.probability, i),
-            )
-            columns["shadow"] = _ENCODER.encode(content)
-        return columns
+def _mixture_columns(decisions: Decisions, i: int, at: npt.NDArray[np.intp]) -> _MixtureColumns:
+    """What a mixture adds to a record; nothing where there is none."""
+    if decisions.credit is None:
+        return {}
+    credit, shadow = credit_of(decisions, i, at), shadow_of(decisions, i, at)
+    return {
+        "component": credit.component,
+        "component_share": credit.share,
+        "component_probabilities": None if credit.probabilities is None else _ENCODER.encode(credit.probabilities),
+        "assignment": credit.assignment,
+        "experiment": credit.experiment,
+        "shadow": None if shadow is None else _ENCODER.encode(shadow),
+    }

@@ -5,8 +5,11 @@ from collections.abc import Callable, Iterator
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.contact_rules import outcome_problems
 from bandit_nba.decide.arbitrate import Arbiter
+from bandit_nba.decide.explore import full_support
 from bandit_nba.decide.feature_names import check_settings
 from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.mixture import check_mixture
+from bandit_nba.decide.policies.declared import declared_baseline
 from bandit_nba.decide.policy import Policy
 from bandit_nba.errors import NbaError, SettingsError
 from bandit_nba.learn.definition import RewardDefinition
@@ -53,6 +56,8 @@ def policy_problems(
         ("catalogue.toml", lambda: Featuriser(policy.features, catalogue.facts).arms(catalogue.arms)),
         (where, lambda: Arbiter(catalogue.arms, policy.arbitration, reward_unit=rewards.unit)),
         (where, lambda: linear_form(policy.features, policy.learning)),
+        (where, lambda: check_mixture(policy.mixture)),
+        (where, lambda: declared_baseline(policy.baseline, catalogue.arms, catalogue.facts)),
     )
     refused: set[str] = set()
     for file, make in parts:
@@ -78,6 +83,10 @@ def notes(policy: Policy, catalogue: Catalogue) -> Iterator[str]:
     context = features.customer or features.request or features.channel
     if not context or not any("A" in letters for letters in features.interactions):
         yield "policy.toml crosses no customer feature with the action: every customer gets the same ranking."
-    random = {"uniform": True, "squarecb": True, "epsilon_greedy": exploration.epsilon > 0.0, "greedy": False}
-    if not random[exploration.kind] and exploration.floor == 0.0:
-        yield "policy.toml never explores: the log will not support judging any other policy."
+    if not full_support(exploration):
+        kind = exploration.kind
+        yield f"policy.toml: {kind} without a floor never explores some arms: the log cannot judge every other policy."
+    if policy.mixture.control or policy.mixture.apprentice:
+        baseline = declared_baseline(policy.baseline, catalogue.arms, catalogue.facts)
+        if not baseline.full_support and exploration.floor == 0.0:
+            yield "policy.toml: where the baseline decides nothing else is tried; a floor lets the log judge others."
