@@ -30,6 +30,11 @@ class TrueValues:
         return (self.learned - self.uniform) / (self.oracle - self.uniform)
 
     @property
+    def online_closed(self) -> float:
+        """The share that the deciding policy closed meanwhile, exploration included."""
+        return (self.online - self.uniform) / (self.oracle - self.uniform)
+
+    @property
     def lift(self) -> float:
         """Learned / best fixed - 1."""
         return self.learned / self.best_fixed - 1.0
@@ -44,16 +49,32 @@ def true_values(result: LoopResult) -> TrueValues:
     """Truths on the decisions after the freeze; the best fixed action is the truly best of the whole world."""
     rows = slice(result.judged_from, None)
     q, mask = result.world.q[result.customer[rows]], result.mask[rows]
-    greedy = np.zeros(mask.shape)
-    greedy[mask] = learned_policy(result).replay(result.log(start=result.judged_from))
-    always = np.full(len(q), truth.best_fixed(result.world.q, result.world.eligible))
+    uniform, always, greedy = _rivals(result)
     return TrueValues(
-        uniform=truth.value(q, truth.uniform(mask)),
-        best_fixed=truth.value(q, truth.deterministic(always, mask)),
+        uniform=truth.value(q, uniform),
+        best_fixed=truth.value(q, always),
         learned=truth.value(q, greedy),
         online=truth.value(q, result.probability[rows]),
         oracle=truth.value(q, truth.deterministic(truth.oracle(q, mask), mask)),
     )
+
+
+def effective_sizes(result: LoopResult) -> Floats:
+    """(sum w)^2 / sum w^2 over the judged rows for uniform, best fixed and learned, float64 (3,)."""
+    rows = slice(result.judged_from, None)
+    at = np.arange(len(result) - result.judged_from), result.chosen[rows]
+    weights = np.array([probability[at] for probability in _rivals(result)]) / result.propensity[rows]
+    sizes: Floats = weights.sum(axis=1) ** 2 / (weights**2).sum(axis=1)
+    return sizes
+
+
+def _rivals(result: LoopResult) -> tuple[Floats, Floats, Floats]:
+    """Probabilities (judged rows, K) of uniform, of the truly best fixed action, and of the frozen greedy policy."""
+    mask = result.mask[result.judged_from :]
+    always = np.full(len(mask), truth.best_fixed(result.world.q, result.world.eligible))
+    greedy = np.zeros(mask.shape)
+    greedy[mask] = learned_policy(result).replay(result.log(start=result.judged_from))
+    return truth.uniform(mask), truth.deterministic(always, mask), greedy
 
 
 def cell_truth(result: LoopResult, log: LoggedDecisions) -> Floats:

@@ -21,7 +21,7 @@ class Delays:
     quick_share: float = 0.6
     quick: float = 4.0
     slow: float = 1.2
-    latest: float = 0.7
+    latest: float = 0.5
 
     def __post_init__(self) -> None:
         for name, allowed in (("quick_share", (0.0, 1.0)), ("latest", (1e-6, 0.999))):

@@ -31,7 +31,7 @@ class TelcoWorld:
 
     name = "telco"
 
-    def __init__(self, *, seed: int, horizon_s: float = 4.0, kind: TasteKind | None = None) -> None:
+    def __init__(self, *, seed: int, horizon_s: float = 3.0, kind: TasteKind | None = None) -> None:
         if seed < 0:
             raise InputError("seed is out of range", got=seed, allowed="0 or more")
         rng = np.random.default_rng([0x7E1C0, seed])

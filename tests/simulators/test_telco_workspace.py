@@ -6,6 +6,7 @@ import pytest
 
 from bandit_nba.errors import SettingsError
 from bandit_nba.workspace import inspect_workspace, open_workspace
+from simulators.telco import TelcoWorld
 from simulators.telco_catalogue import CHANNEL, telco_arms_catalogue
 from simulators.telco_workspace import telco_workspace, write_workspace
 
@@ -27,6 +28,13 @@ def test_it_opens_with_the_worlds_catalogue_and_the_wait_asked_for(tmp_path: Pat
     assert workspace.rewards.wait_s(CHANNEL) == 7.0
     assert workspace.rewards.outcomes["accept"].reward == 1.0
     assert set(workspace.policy.features.customer) <= set(workspace.catalogue.facts)
+
+
+def test_the_worlds_responses_come_within_the_wait(tmp_path: Path) -> None:
+    write_workspace(tmp_path)
+    wait_s = open_workspace(tmp_path).rewards.wait_s(CHANNEL)
+
+    assert TelcoWorld(seed=0).delays.horizon_s == wait_s
 
 
 def test_an_existing_workspace_is_never_overwritten(tmp_path: Path) -> None:
