@@ -21,6 +21,7 @@ _CHECKS = {
     "expected reward": "expected rewards",
     "distribution": "distributions",
     "chosen arm": "chosen arms",
+    "slate": "slates",
     "component": "mixture components",
     "shadow": "shadow policies",
 }

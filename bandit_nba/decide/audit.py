@@ -16,6 +16,7 @@ from bandit_nba.decide.pit import BINS, histogram, randomised_pit, uniformity
 from bandit_nba.decide.recompute import Maker, Past, Source, maker
 from bandit_nba.decide.record import DecisionRecord, LoggedDecision, Versions, logged
 from bandit_nba.decide.sample import ARM, draw, uniforms
+from bandit_nba.decide.slate_audit import inconsistency, misdrawn
 from bandit_nba.errors import InputError, NbaError
 
 ALARM = 1e-4
@@ -38,8 +39,8 @@ class AuditResult:
     """What was found in `rows` decisions.
 
     differing: rows with any difference; differ: rows by what differs ("record", "definitions", "eligible set",
-    "expected reward", "distribution", "chosen arm", "component", "shadow"). erased: rows whose facts were erased, of
-    which only the choice could be checked. max_difference: the largest between a logged and a recomputed probability.
+    "expected reward", "distribution", "chosen arm", "component", "shadow", "slate"). erased: rows whose facts were
+    erased, of which only the choice could be checked. max_difference: the largest between a logged and a recomputed probability.
     pit: how the choices' randomised PIT fills its bins; pit_p_value: None for fewer than 100 rows. first: the first ten
     rows that differ.
     """
@@ -140,12 +141,12 @@ def _checked(chunk: Sequence[DecisionRecord], past: Past, tally: _Tally, rng: np
             found.add([position], "record", str(error))
     tally.erased += sum(row.facts is None for row in rows.values())
     tally.pit += _check_choices(rows, past, found, rng.random(len(chunk)))
-    groups: dict[tuple[Versions, Maker], dict[int, LoggedDecision]] = {}
+    groups: dict[tuple[Versions, Maker, bytes | None], dict[int, LoggedDecision]] = {}
     for position, row in rows.items():
         if row.facts is not None:
-            groups.setdefault((row.versions, maker(row)), {})[position] = row
-    for (versions, made_by), group in groups.items():
-        compare(group, versions, made_by, past, found)
+            groups.setdefault((row.versions, maker(row), row.inline_actions), {})[position] = row
+    for (versions, made_by, actions), group in groups.items():
+        compare(group, versions, made_by, past, found, inline_actions=actions)
     return found
 
 
@@ -160,6 +161,9 @@ def _consistent(row: LoggedDecision) -> LoggedDecision:
         raise InputError("the chosen arm does not have the logged propensity", got=(row.arm, row.propensity))
     if row.support != (min(p) > 0.0):
         raise InputError("says otherwise than its distribution whether every arm has support", got=row.support)
+    contradiction = inconsistency(row)
+    if contradiction:
+        raise InputError(contradiction)
     return row
 
 
@@ -184,4 +188,6 @@ def _check_choices(rows: Mapping[int, LoggedDecision], past: Past, found: Found,
             if k != chosen[i]:
                 row = logged_rows[i]
                 found.add([int(positions[i])], "chosen arm", f"logged {row.arm}, the draw gives {row.arms[k]}")
+        for position, detail in misdrawn({int(positions[i]): logged_rows[i] for i in at.tolist()}, salt).items():
+            found.add([position], "slate", detail)
     return histogram(randomised_pit(probability, chosen, v[positions]))

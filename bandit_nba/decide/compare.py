@@ -12,6 +12,8 @@ from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.mixture_log import NO_CREDIT, credit_differs, credit_of, shadow_differs, shadow_of
 from bandit_nba.decide.recompute import Maker, Past, decide_again, facts_of
 from bandit_nba.decide.record import LoggedDecision, Versions
+from bandit_nba.decide.slate_audit import difference
+from bandit_nba.decide.slate_log import to_log
 from bandit_nba.errors import InputError, NbaError
 
 TOLERANCE = 1e-9
@@ -63,6 +65,7 @@ def compare(
     else:
         _note(group, _logged_cells(list(group.values()), engine.arms), _cells(again), engine.arms, found)
         _note_mixture(group, again, found)
+        _note_slates(group, again, found)
 
 
 def beside(lists: Sequence[Sequence[float]]) -> Floats:
@@ -149,6 +152,16 @@ def _note_mixture(group: Mapping[int, LoggedDecision], again: Decisions, found: 
         ):
             if detail:
                 found.add([position], name, detail)
+
+
+def _note_slates(group: Mapping[int, LoggedDecision], again: Decisions, found: Found) -> None:
+    for i, (position, row) in enumerate(group.items()):
+        made = again.slates.get(i)
+        if row.slate is None and made is None:
+            continue
+        detail = difference(row.slate, None if made is None else to_log(made, again.arms))
+        if detail:
+            found.add([position], "slate", detail)
 
 
 def _sets_in_words(logged: Bools, again: Bools, names: Sequence[str]) -> str:

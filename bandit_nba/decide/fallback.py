@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from bandit_nba.catalogue import Arm
-from bandit_nba.decide.batch import Bools, Decisions, Eligibility, Floats, Removal, Requests
+from bandit_nba.decide.batch import Bools, Decisions, Eligibility, Floats, Ints, Removal, Requests, Slate
+from bandit_nba.decide.exclusions import of_first_slot
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.sample import ARM, draw, uniforms
+from bandit_nba.decide.slate import slates
 
 REMOVAL = Removal(stage="fallback", reason="model or rules failed: only safe actions")
 
@@ -21,9 +23,10 @@ def fallback_decisions(
     """Decide without a model: each eligible arm marked `safe_without_profile` is equally likely.
 
     eligibility: what the rules left where only the model failed; None where the rules failed, which leaves "no action".
-    Expected rewards and priorities are 0, since nothing is known.
+    Expected rewards and priorities are 0, since nothing is known. Of inline actions the first is the safe one.
     """
-    left = _safe_only(arms, eligibility) if eligibility is not None else _no_action_only(len(requests), len(arms))
+    anywhere = _safe_only(arms, eligibility) if eligibility is not None else _no_action_only(len(requests), len(arms))
+    left = anywhere if requests.wanted is None else of_first_slot(anywhere, arms, requests.wanted)
     probability = fallback_probabilities(left.mask)
     unknown = np.where(left.mask, 0.0, np.nan)
     chosen = draw(probability, uniforms(salt, requests.ids, purpose=ARM))
@@ -37,6 +40,27 @@ def fallback_decisions(
         chosen=chosen,
         propensity=probability[np.arange(len(chosen)), chosen],
         fallback=True,
+        slates=_slates(requests, arms, salt, anywhere, probability, chosen),
+    )
+
+
+def _slates(
+    requests: Requests, arms: Sequence[Arm], salt: Salt, anywhere: Eligibility, probability: Floats, chosen: Ints
+) -> dict[int, Slate]:
+    if requests.wanted is None:
+        return {}
+    unknown = np.where(anywhere.mask, 0.0, np.nan)
+    return slates(
+        requests.ids,
+        requests.wanted,
+        arms,
+        salt,
+        lambda _, mask: fallback_probabilities(mask),
+        eligible=anywhere.mask,
+        expected_reward=unknown,
+        priority=unknown,
+        probability=probability,
+        chosen=chosen,
     )
 
 

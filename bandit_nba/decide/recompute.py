@@ -11,16 +11,19 @@ from bandit_nba.catalogue import Catalogue, FactSchema
 from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.catalogue.facts import FactValue, checked
 from bandit_nba.catalogue.rules import compile_rules
+from bandit_nba.decide import inline
 from bandit_nba.decide.arbitrate import RewardUnit
 from bandit_nba.decide.batch import Coded, Decisions, Facts, Requests
-from bandit_nba.decide.eligibility import eligible
 from bandit_nba.decide.engine import Engine
+from bandit_nba.decide.exclusions import EVERYWHERE
 from bandit_nba.decide.fallback import fallback_decisions
 from bandit_nba.decide.history import GivenRemovals
+from bandit_nba.decide.inline import InlineAction
 from bandit_nba.decide.policy import Policy
 from bandit_nba.decide.record import LoggedDecision, Versions
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.scoring import NoModel, Scorer
+from bandit_nba.decide.wanted import Slot, Wanted, ranking
 from bandit_nba.errors import StoreError, UnknownIdError
 from bandit_nba.settings import version_of
 
@@ -53,8 +56,8 @@ class Past:
         self._engine = lru_cache(maxsize=ENGINES)(self._make_engine)
         self._scorer = lru_cache(maxsize=MODELS)(source.scorer)
 
-    def engine(self, versions: Versions) -> Engine:
-        """The engine that decided under these versions.
+    def engine(self, versions: Versions, *, inline_actions: bytes | None = None) -> Engine:
+        """The engine that decided under these versions, over the actions that the request brought if it did.
 
         Raises
         ------
@@ -71,7 +74,7 @@ class Past:
                 got=versions.features,
                 allowed=engine.policy.features.version,
             )
-        return engine
+        return engine if inline_actions is None else engine.over(_actions(inline_actions))
 
     def scorer(self, versions: Versions) -> Scorer:
         """The model that scored under these versions; before the first model, none."""
@@ -128,6 +131,7 @@ def requests_of(rows: Sequence[LoggedDecision], schema: FactSchema) -> Requests:
         facts=Facts.from_rows([facts_of(row, schema) for row in rows], schema),
         readable=np.array([row.kind != "unreadable" for row in rows], dtype=np.bool_),
         contacts=_contact_removals(rows),
+        wanted=_wanted(rows),
     )
 
 
@@ -137,15 +141,47 @@ def _contact_removals(rows: Sequence[LoggedDecision]) -> GivenRemovals | None:
     return GivenRemovals(reasons) if any(reasons) else None
 
 
+def _wanted(rows: Sequence[LoggedDecision]) -> list[Wanted | None] | None:
+    """What the requests wanted: places from the slate, exclusions from what they took out."""
+    found = [_wanted_of(row) for row in rows]
+    return found if any(found) else None
+
+
+def _wanted_of(row: LoggedDecision) -> Wanted | None:
+    excluded = tuple(arm for arm, removal in row.removed.items() if removal == (EVERYWHERE.stage, EVERYWHERE.reason))
+    if row.slate is None:
+        return Wanted(excluded=excluded) if excluded else None
+    if row.slate.kind == "ranking":
+        return ranking(row.slate.asked, excluded=excluded)
+    slots = tuple(Slot(place.id, place.excluded) for place in row.slate.slots)
+    return Wanted(kind=row.slate.kind, slots=slots, excluded=excluded)
+
+
+def _actions(content: bytes) -> tuple[InlineAction, ...]:
+    try:
+        return inline.checked(inline.decoded(content), where="inline_actions")
+    except msgspec.DecodeError as error:
+        raise StoreError(f"cannot be read ({error})", where="inline_actions") from None
+
+
 def maker(row: LoggedDecision) -> Maker:
     """What made this decision. Where the rules failed the fallback left "no action" alone, whatever they say today."""
     if row.kind != "fallback":
         return "engine"
-    return "fallback to no action" if row.arms == (NO_ACTION,) else "fallback over safe arms"
+    left = row.arms if row.slate is None else row.slate.arms
+    baseline_only = left == (NO_ACTION,) or row.inline_actions is not None
+    return "fallback to no action" if baseline_only else "fallback over safe arms"
 
 
-def decide_again(rows: Sequence[LoggedDecision], versions: Versions, made_by: Maker, past: Past) -> Decisions:
-    """Decisions as they were made, of rows that share versions and maker.
+def decide_again(
+    rows: Sequence[LoggedDecision],
+    versions: Versions,
+    made_by: Maker,
+    past: Past,
+    *,
+    inline_actions: bytes | None = None,
+) -> Decisions:
+    """Decisions as they were made, of rows that share versions, maker and inline actions.
 
     Raises
     ------
@@ -154,12 +190,12 @@ def decide_again(rows: Sequence[LoggedDecision], versions: Versions, made_by: Ma
     NbaError
         If something that they name is gone or damaged.
     """
-    engine = past.engine(versions)
+    engine = past.engine(versions, inline_actions=inline_actions)
     requests = requests_of(rows, engine.catalogue.facts)
     if made_by == "engine":
         return engine.decide(requests, past.scorer(versions))
     after_rules = made_by == "fallback over safe arms"
-    eligibility = eligible(engine.catalogue, engine.rules, requests) if after_rules else None
+    eligibility = engine.eligible(requests) if after_rules else None
     return fallback_decisions(requests, engine.arms, engine.salt, eligibility=eligibility)
 
 
