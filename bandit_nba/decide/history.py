@@ -20,8 +20,8 @@ class Contact:
     """One past contact. Times in seconds since the epoch.
 
     counts_until: inf; or, while a deferred decision waits for its activation, until when it may come: not activated by
-    then, it gives its count back. answers: by outcome type when the first was received; "ignored": when it matured
-    without any.
+    then, it gives its count back. answers: by outcome type when the first was received; "ignored": when it matures, as
+    long as none was.
     """
 
     action: str

@@ -19,7 +19,7 @@ def upsert(connection: sa.Connection, profiles: Mapping[str, Profile], *, now_s:
     change = {"profile": insert.excluded.profile, "updated_at": insert.excluded.updated_at}
     statement = insert.on_conflict_do_update(index_elements=[customers.c.customer], set_=change)
     rows = [
-        {"customer": customer, "profile": msgspec.json.encode(profile), "updated_at": now_s, "contact_version": 0}
+        {"customer": customer, "profile": msgspec.json.encode(profile), "updated_at": now_s}
         for customer, profile in profiles.items()
     ]
     if rows:

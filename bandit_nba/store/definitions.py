@@ -1,12 +1,13 @@
 """Catalogues, policies, feature and reward definitions as they were, so that old decisions can be recomputed."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bandit_nba.errors import IdConflictError
-from bandit_nba.store.tables import definitions
+from bandit_nba.store.tables import definitions, in_force
 
 Kind = Literal["catalogue", "policy", "features", "reward"]
 
@@ -32,3 +33,40 @@ def get(connection: sa.Connection, kind: Kind, version: str) -> bytes | None:
     """A definition's content, None if that version is not known."""
     query = sa.select(definitions.c.content).where(definitions.c.kind == kind, definitions.c.version == version)
     return connection.execute(query).scalar_one_or_none()
+
+
+@dataclass(frozen=True)
+class InForce:
+    """The catalogue version that decisions are made by, and since when (seconds since the epoch)."""
+
+    version: str
+    since: float
+
+
+def catalogue_in_force(connection: sa.Connection) -> InForce | None:
+    """The catalogue that decisions are made by; None where none has been applied yet."""
+    query = sa.select(in_force.c.version, in_force.c.since).where(in_force.c.kind == "catalogue")
+    row = connection.execute(query).one_or_none()
+    return None if row is None else InForce(*row)
+
+
+def hold_catalogue(connection: sa.Connection) -> str | None:
+    """The version in force, which cannot change until this write transaction has ended; None: none was applied."""
+    return connection.execute(_HOLD).scalar_one_or_none()
+
+
+def put_in_force(connection: sa.Connection, version: str, *, now_s: float, only_first: bool = False) -> bool:
+    """Let decisions be made by this catalogue from now on; `only_first`: where none is in force. True if it was put.
+
+    The definition must be kept already. Decisions under way are made again by it (see `online.decider`).
+    """
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(in_force)
+    row = insert.values(kind="catalogue", version=version, since=now_s)
+    if only_first:
+        return connection.execute(row.on_conflict_do_nothing()).rowcount > 0
+    change = {"version": version, "since": now_s}
+    connection.execute(row.on_conflict_do_update(index_elements=[in_force.c.kind], set_=change))
+    return True
+
+
+_HOLD = sa.select(in_force.c.version).where(in_force.c.kind == "catalogue").with_for_update(read=True)

@@ -32,13 +32,28 @@ definitions = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
 )
 
+in_force = sa.Table(
+    "in_force",
+    metadata,
+    sa.Column("kind", sa.String(16), primary_key=True),  # of definitions; so far only catalogue
+    sa.Column("version", sa.String(32), nullable=False),  # the definition that decisions are made by from now on
+    sa.Column("since", sa.Double, nullable=False),
+)
+
 customers = sa.Table(
     "customers",
     metadata,
     sa.Column("customer", sa.String(64), primary_key=True),  # pseudonymous key
     sa.Column("profile", sa.LargeBinary, nullable=False),  # JSON object of declared facts
     sa.Column("updated_at", sa.Double, nullable=False),
-    sa.Column("contact_version", sa.BigInteger, nullable=False, default=0),
+)
+
+contact_versions = sa.Table(
+    "contact_versions",
+    metadata,
+    # of known and unknown customers alike; grows with whatever may change what contact rules say of the customer
+    sa.Column("customer", sa.String(64), primary_key=True),  # pseudonymous key
+    sa.Column("version", sa.BigInteger, nullable=False),
 )
 
 decisions = sa.Table(

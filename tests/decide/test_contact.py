@@ -260,7 +260,7 @@ def rules(draw: st.DrawFn) -> ContactRule:
     return ContactRule(kind=kind, scope=scope, names=names, **more)  # type: ignore[arg-type]
 
 
-TIMES = st.integers(-120, 10).map(lambda s: NOW + s)  # whole seconds: windows end exactly at contacts, too
+TIMES = st.integers(-24, 2).map(lambda s: NOW + 5.0 * s)  # windows often end exactly at contacts
 CONTACTS = st.builds(
     Contact,
     action=st.sampled_from([*(name for name, _ in ACTIONS), "gone"]),
@@ -270,7 +270,7 @@ CONTACTS = st.builds(
     answers=st.dictionaries(st.sampled_from(OUTCOMES), TIMES),
 )
 ROWS = st.lists(
-    st.tuples(st.lists(CONTACTS, max_size=8), st.sampled_from(CHANNELS), st.integers(-20, 20).map(lambda s: NOW + s)),
+    st.tuples(st.lists(CONTACTS, max_size=8), st.sampled_from(CHANNELS), st.integers(-4, 4).map(lambda s: NOW + 5.0 * s)),
     min_size=1,
     max_size=6,
 )

@@ -1,10 +1,7 @@
 """Profiles are kept whole, replaced whole, and read for many customers at once."""
 
-import sqlalchemy as sa
-
 from bandit_nba.store import customers
 from bandit_nba.store.database import Database
-from bandit_nba.store.tables import customers as table
 
 
 def test_a_profile_is_read_back_and_replaced_as_a_whole(database: Database) -> None:
@@ -16,17 +13,6 @@ def test_a_profile_is_read_back_and_replaced_as_a_whole(database: Database) -> N
     with database.read() as connection:
         assert customers.profiles(connection, ["c1", "c2", "c3"]) == {"c1": profile, "c2": {"tenure": 3.0}}
         assert customers.count(connection) == 2
-
-
-def test_the_contact_version_outlives_a_new_profile(database: Database) -> None:
-    """Contact rules compare it between read and commit; an import must not turn it back."""
-    with database.write() as connection:
-        customers.upsert(connection, {"c1": {"tenure": 1.0}}, now_s=1.0)
-        connection.execute(sa.update(table).values(contact_version=7))
-        customers.upsert(connection, {"c1": {"tenure": 2.0}}, now_s=2.0)
-        row = connection.execute(sa.select(table.c.contact_version, table.c.updated_at)).one()
-
-    assert tuple(row) == (7, 2.0)
 
 
 def test_thousands_are_read_at_once(database: Database) -> None:
