@@ -53,6 +53,13 @@ class Mixed(Distribution):
     by_customer: Bools
     shadow: Floats | None
 
+    def given(self, chosen: Ints) -> Floats:
+        """The chance of each component given the choice: s_c p_c(chosen) / p(chosen), float64 (N, C)."""
+        rows = np.arange(len(chosen))
+        joint: Floats = self.shares * np.stack([part[rows, chosen] for part in self.parts], axis=1)
+        joint /= self.probability[rows, chosen][:, None]
+        return joint
+
 
 class MixturePolicy:
     """Components mixed by their shares, floor last; see the head of this module.
@@ -113,11 +120,9 @@ class MixturePolicy:
         )
 
     def credit(self, mixed: Mixed, ids: Sequence[str], chosen: Ints) -> Credit:
-        """Draw the component that each choice is credited to, from shares x own probabilities of the chosen arm."""
+        """Draw the component that each choice is credited to."""
         rows = np.arange(len(chosen))
-        joint = mixed.shares * np.stack([part[rows, chosen] for part in mixed.parts], axis=1)
-        joint /= mixed.probability[rows, chosen][:, None]
-        component = draw(joint, uniforms(self._salt, ids, purpose=COMPONENT))
+        component = draw(mixed.given(chosen), uniforms(self._salt, ids, purpose=COMPONENT))
         share = mixed.shares[rows, component]
         own = np.stack(mixed.parts)[component, rows]
         alone = mixed.by_customer & (share == 1.0)  # nothing was left to draw for the decision itself
