@@ -1,14 +1,19 @@
 """The answer's bytes, made once, stored with the decision, and sent again whenever its id is asked again."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import msgspec
 
 from bandit_nba.decide.batch import Decisions, Floats
+from bandit_nba.decide.reasons import Reason
 from bandit_nba.decide.record import Versions
-from bandit_nba.online.messages import DecisionAnswer
+from bandit_nba.online import slate_answer
+from bandit_nba.online.messages import DecisionAnswer, FilledSlot, RankedArm
+
+Reasons = Sequence[tuple[Reason, ...]]
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -35,8 +40,10 @@ def moment(at_s: float) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(at_s, datetime.UTC)
 
 
-def bodies(decisions: Decisions, deadlines: Deadlines, versions: Versions) -> Sequence[bytes]:
-    """The body of each decision's answer."""
+def bodies(
+    decisions: Decisions, deadlines: Deadlines, versions: Versions, *, reasons: Mapping[int, Reasons] | None = None
+) -> Sequence[bytes]:
+    """The body of each decision's answer. reasons: by row, for each place of its ranking."""
     arms, requests = decisions.arms, decisions.requests
     rows = zip(
         requests.ids,
@@ -65,7 +72,26 @@ def bodies(decisions: Decisions, deadlines: Deadlines, versions: Versions) -> Se
                 model_version=versions.model,
                 policy_version=versions.policy,
                 catalogue_version=versions.catalogue,
+                **_slate(decisions, i, reasons or {}),
             )
         )
-        for decision, k, propensity, expected, kind, decided_at, valid_until, activate_by in rows
+        for i, (decision, k, propensity, expected, kind, decided_at, valid_until, activate_by) in enumerate(rows)
     ]
+
+
+class _SlateFields(TypedDict, total=False):
+    ranking: list[RankedArm]
+    slots: list[FilledSlot]
+    slate_probability: float
+
+
+def _slate(decisions: Decisions, i: int, reasons: Mapping[int, Reasons]) -> _SlateFields:
+    """What an answer says of a slate; nothing where none was wanted."""
+    slate = decisions.slates.get(i)
+    if slate is None:
+        return {}
+    probability = slate.propensity
+    if slate.kind == "slots":
+        return {"slots": slate_answer.slots(slate, decisions.arms), "slate_probability": probability}
+    why = reasons.get(i, [()] * len(slate.chosen))
+    return {"ranking": slate_answer.ranking(slate, decisions.arms, why), "slate_probability": probability}

@@ -9,8 +9,11 @@ import msgspec
 from bandit_nba.catalogue import FactSchema
 from bandit_nba.catalogue.facts import FactValue, checked
 from bandit_nba.customers.pseudonym import pseudonym
+from bandit_nba.decide import inline
+from bandit_nba.decide.wanted import Wanted
 from bandit_nba.errors import InputError
 from bandit_nba.online.messages import DecisionRequest
+from bandit_nba.online.wants import actions_of, choosable, wanted_of
 from bandit_nba.settings import nearest
 from bandit_nba.workspace import Workspace
 
@@ -32,7 +35,8 @@ class Asked:
     """One request, checked.
 
     facts: given with the request; None means unknown, whatever the profile says. payload_sha256: of what was asked,
-    without the id; the customer goes in by pseudonym, and facts in canonical order.
+    without the id; the customer goes in by pseudonym, and facts in canonical order. wanted: None for one action of all.
+    actions: canonical JSON of those that came with the request, None for the catalogue's.
     """
 
     id: str
@@ -41,6 +45,8 @@ class Asked:
     facts: Mapping[str, FactValue | None]
     deferred: bool
     payload_sha256: bytes
+    wanted: Wanted | None = None
+    actions: bytes | None = None
 
 
 class Reception:
@@ -49,6 +55,7 @@ class Reception:
     def __init__(self, workspace: Workspace, *, new_id: Callable[[], str]) -> None:
         self.channels = _channel_times(workspace)
         self._schema: FactSchema = workspace.catalogue.facts
+        self._choosable = choosable(workspace.catalogue)
         self._key = workspace.pseudonym_key
         self._new_id = new_id
 
@@ -58,7 +65,7 @@ class Reception:
         Raises
         ------
         InputError
-            If the channel or a fact is not declared, or a fact is of another kind.
+            If the channel or a fact is not declared, a fact is of another kind, or what is wanted cannot be given.
         """
         times = self.channels.get(request.channel)
         if times is None:
@@ -67,7 +74,12 @@ class Reception:
             )
         facts = {name: checked(name, value, self._schema, where="facts") for name, value in request.facts.items()}
         customer = pseudonym(self._key, request.customer_id or "")
-        payload = _CANONICAL.encode((customer, request.channel, facts, request.defer_activation))
+        actions = actions_of(request)
+        wanted = wanted_of(request, actions, self._choosable)
+        asked: tuple[object, ...] = (customer, request.channel, facts, request.defer_activation)
+        if wanted is not None or actions is not None:
+            asked = (*asked, wanted, actions)
+        payload = _CANONICAL.encode(asked)
         return Asked(
             id=request.decision_id or self._new_id(),
             customer=customer,
@@ -75,6 +87,8 @@ class Reception:
             facts=facts,
             deferred=request.defer_activation or times.deferred,
             payload_sha256=hashlib.sha256(payload).digest(),
+            wanted=wanted,
+            actions=None if actions is None else inline.encoded(actions),
         )
 
 

@@ -18,15 +18,15 @@ import sqlalchemy as sa
 from bandit_nba.catalogue.facts import FactValue
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.batch import Coded, Decisions, Eligibility, Facts, Requests
-from bandit_nba.decide.eligibility import eligible
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.fallback import fallback_decisions
+from bandit_nba.decide.reasons import reasons_of
 from bandit_nba.decide.record import DecisionRecord, Versions, records
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.errors import IdConflictError, NbaError, StoreError
 from bandit_nba.learn.join import matures_at
-from bandit_nba.online.answering import Answer, Deadlines, bodies
+from bandit_nba.online.answering import Answer, Deadlines, Reasons, bodies
 from bandit_nba.online.asked import Asked, Reception
+from bandit_nba.online.brought import by_actions, engine_over
 from bandit_nba.online.messages import DecisionRequest
 from bandit_nba.store import customers as customer_store
 from bandit_nba.store import decisions as decision_store
@@ -115,9 +115,15 @@ class Decider:
 
     def _accept(self, request: DecisionRequest) -> Asked | NbaError:
         try:
-            return self.reception.accept(request)
+            asked = self.reception.accept(request)
+            self._engine_of(asked)
+            return asked
         except NbaError as error:
             return error
+
+    def _engine_of(self, asked: Asked) -> Engine:
+        """The engine over the catalogue's actions, or over those that the request brought."""
+        return self.engine if asked.actions is None else engine_over(self.engine, asked.actions)
 
     def _answer(self, asked: Asked, settled: Stored, *, replayed: bool) -> Answer | NbaError:
         """What was settled for this id, for everybody who asked the same."""
@@ -139,7 +145,8 @@ class Decider:
         """
         if not asked:
             return {}, frozenset()
-        made = self._decided(asked, self._profiles(asked), self._models.current())
+        profiles, scorer = self._profiles(asked), self._models.current()
+        made = [record for alike in by_actions(asked) for record in self._decided(alike, profiles, scorer)]
         settled: dict[str, Stored] = {}
         for _ in range(_ATTEMPTS):
             taken = self._write(made)
@@ -179,10 +186,13 @@ class Decider:
             return taken
 
     def _decided(self, asked: Sequence[Asked], profiles: Profiles | None, scorer: Scorer) -> list[DecisionRecord]:
-        """Records of new decisions. What fails in a batch is tried row by row: one bad row spoils no other."""
+        """Records of new decisions among the same actions. What fails in a batch is tried row by row: one bad row
+        spoils no other.
+        """
         try:
-            requests = self._requests(asked, profiles)
-            return self._records(asked, self.engine.decide(requests, scorer), scorer.version)
+            engine, requests = self._engine_of(asked[0]), self._requests(asked, profiles)
+            decisions = engine.decide(requests, scorer)
+            return self._records(asked, decisions, scorer.version, reasons=reasons_of(decisions, engine, scorer))
         except Exception as error:
             if len(asked) > 1:
                 return [record for a in asked for record in self._decided([a], profiles, scorer)]
@@ -191,13 +201,13 @@ class Decider:
 
     def _fallback(self, asked: Sequence[Asked], profiles: Profiles | None, model: str) -> list[DecisionRecord]:
         """The safe policy's decisions; where rules or profiles are at fault, without them."""
+        engine = self._engine_of(asked[0])
         try:
             requests = self._requests(asked, profiles)
-            left: Eligibility | None = eligible(self.engine.catalogue, self.engine.rules, requests)
+            left: Eligibility | None = engine.eligible(requests)
         except Exception:  # noqa: BLE001 (the second failure in a row: what remains is "no action")
             requests, left = self._requests(asked, {}), None
-        made = fallback_decisions(requests, self.engine.arms, self.engine.salt, eligibility=left)
-        return self._records(asked, made, model)
+        return self._records(asked, engine.fall_back(requests, left), model)
 
     def _requests(self, asked: Sequence[Asked], profiles: Profiles | None) -> Requests:
         """Columns of the batch; `profiles` None: no profile can be read, so only anonymous rows are complete."""
@@ -213,9 +223,17 @@ class Decider:
             decided_at=np.full(len(asked), self._clock()),
             facts=Facts.from_rows([{**known.get(a.customer, {}), **a.facts} for a in asked], self._schema),
             readable=np.array([profiles is not None or not a.customer for a in asked], dtype=np.bool_),
+            wanted=[a.wanted for a in asked] if any(a.wanted for a in asked) else None,
         )
 
-    def _records(self, asked: Sequence[Asked], decisions: Decisions, model: str) -> list[DecisionRecord]:
+    def _records(
+        self,
+        asked: Sequence[Asked],
+        decisions: Decisions,
+        model: str,
+        *,
+        reasons: Mapping[int, Reasons] | None = None,
+    ) -> list[DecisionRecord]:
         versions = replace(self._versions, model=model)
         deadlines = self._deadlines(asked, decisions)
         return records(
@@ -225,7 +243,8 @@ class Decider:
             matures_at=deadlines.matures_at,
             activate_by=deadlines.activate_by,
             payload_sha256=[a.payload_sha256 for a in asked],
-            answers=bodies(decisions, deadlines, versions),
+            answers=bodies(decisions, deadlines, versions, reasons=reasons),
+            inline_actions=asked[0].actions,
         )
 
     def _deadlines(self, asked: Sequence[Asked], decisions: Decisions) -> Deadlines:

@@ -8,7 +8,8 @@ import datetime
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
+from msgspec import UnsetType as Unset
 
 # No `$`: Python's also matches before a final newline. This reads the same to Python and to JavaScript.
 NO_CONTROL = r"^[^\u0000-\u001f\u007f-\u009f]*(?![\s\S])"
@@ -31,6 +32,7 @@ Facts = Annotated[
         description="Declared facts by name: number, boolean, string or array of strings as declared; null is unknown.",
     ),
 ]
+FeatureValue = Annotated[float, Meta(ge=-1e15, le=1e15)] | Annotated[str, Meta(max_length=1_000_000)]
 Amount = Annotated[float, Meta(ge=-1e9, le=1e9, description="Finite, at most 1e9 in size.")]
 Moment = Annotated[datetime.datetime, Meta(tz=True, description="ISO-8601 with a time zone.")]
 
@@ -43,6 +45,25 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_
     """Base of every message: frozen, camelCase in JSON, and a field that is not declared is refused."""
 
 
+class SlotRequest(Message, frozen=True, kw_only=True):
+    """One of several places that are shown at once."""
+
+    id: Annotated[Name, Meta(description="Outcomes name it.")]
+    excluded_arms: Annotated[list[Id], Meta(max_length=1_000, description="Actions or arms not for this place.")] = []
+
+
+class ActionRequest(Message, frozen=True, kw_only=True):
+    """An action that the request brings along instead of the catalogue's."""
+
+    id: Id
+    features: Annotated[
+        dict[Annotated[str, Meta(max_length=128)], FeatureValue],
+        Meta(max_length=100, description="What the model may see of it: numbers and strings by name."),
+    ] = {}
+    group: Annotated[Name, Meta(description="Names its prior response rate and its lever.")] = "inline"
+    value: Annotated[float, Meta(ge=1e-9, le=1e9, description="What one response is worth.")] = 1.0
+
+
 class DecisionRequest(Message, frozen=True, kw_only=True):
     """Ask for the next best action for a customer on a channel."""
 
@@ -53,6 +74,55 @@ class DecisionRequest(Message, frozen=True, kw_only=True):
     defer_activation: Annotated[
         bool, Meta(description="True: the decision counts only once it is activated, and expires otherwise.")
     ] = False
+    top_k: (
+        Annotated[int, Meta(ge=1, le=50, description="A ranking of so many arms for somebody to pick from.")] | None
+    ) = None
+    slots: (
+        Annotated[list[SlotRequest], Meta(min_length=1, max_length=50, description="An arm for each, none twice.")]
+        | None
+    ) = None
+    excluded_arms: Annotated[
+        list[Id], Meta(max_length=1_000, description="Actions or arms that must not be chosen at all.")
+    ] = []
+    actions: (
+        Annotated[
+            list[ActionRequest],
+            Meta(min_length=1, max_length=1_000, description="Choose among these. The first is the baseline."),
+        ]
+        | None
+    ) = None
+
+
+class ReasonGiven(Message, frozen=True, kw_only=True):
+    """What speaks for an arm (above zero) or against it, beside the other eligible arms."""
+
+    term: Annotated[str, Meta(description="A fact and its value, the arm itself, or its prior.")]
+    effect: Annotated[float, Meta(description="In the reward's unit.")]
+
+
+class RankedArm(Message, frozen=True, kw_only=True):
+    """One place of a ranking."""
+
+    rank: Annotated[int, Meta(ge=1)]
+    arm: str
+    action: str
+    treatment: str | None
+    probability: Annotated[float, Meta(gt=0, le=1, description="Its chance for this place, given those above.")]
+    expected_reward: float
+    value: Annotated[float, Meta(description="What one response is worth, as declared.")]
+    priority: Annotated[float, Meta(description="Expected gain over doing nothing, weighed.")]
+    reasons: list[ReasonGiven]
+
+
+class FilledSlot(Message, frozen=True, kw_only=True):
+    """What one slot holds; null where nothing was left for it."""
+
+    id: str
+    arm: str | None
+    action: str | None
+    treatment: str | None
+    probability: Annotated[float, Meta(gt=0, le=1, description="Its chance for this slot, given the slots before.")]
+    expected_reward: float | None
 
 
 class DecisionAnswer(Message, frozen=True, kw_only=True):
@@ -71,6 +141,30 @@ class DecisionAnswer(Message, frozen=True, kw_only=True):
     model_version: str
     policy_version: str
     catalogue_version: str
+    ranking: (
+        Annotated[list[RankedArm], Meta(description="Where topK was asked; the first is the decision.")] | Unset
+    ) = UNSET
+    slots: (
+        Annotated[list[FilledSlot], Meta(description="Where slots were asked; the first is the decision.")] | Unset
+    ) = UNSET
+    slate_probability: (
+        Annotated[float, Meta(gt=0, le=1, description="Of the whole ranking, or of all slots together.")] | Unset
+    ) = UNSET
+
+
+class PickRequest(Message, frozen=True, kw_only=True):
+    """Which arm of a ranking somebody took."""
+
+    arm: Annotated[Id, Meta(description="One of the ranking; null: none of them.")] | None
+
+
+class PickAnswer(Message, frozen=True, kw_only=True):
+    """A pick as it is kept, beside the ranking that it was made from."""
+
+    decision_id: str
+    arm: str | None
+    ranking: list[str]
+    picked_at: datetime.datetime
 
 
 class OverrideRequest(Message, frozen=True, kw_only=True):
@@ -106,6 +200,7 @@ class Outcome(Message, frozen=True, kw_only=True):
     customer_id: Id | None = None
     amount: Amount | None = None
     occurred_at: Moment | None = None
+    slot: Annotated[Name, Meta(description="Which slot of the decision it is about; needs decisionId.")] | None = None
 
 
 class CustomerProfile(Message, frozen=True, kw_only=True):
