@@ -18,6 +18,7 @@ from bandit_nba.errors import RuleError
 Removed = npt.NDArray[np.int16]
 
 UNASKED = np.int8(-1)
+LATE = Removal(stage="fallback", reason="the answer would have been late: only safe actions that no rule guards")
 FEW = 8  # a batch with fewer rows than this is asked row by row: work on whole columns would cost more
 MAX_PLANS = 8
 
@@ -49,6 +50,24 @@ def eligible(catalogue: Catalogue, rules: CompiledRules, requests: Requests) -> 
     _ownership(made, requests, removed)
     removals = made.removals + _contact(catalogue, requests, removed, first_code=len(made.removals))
     return Eligibility(removed=removed, removals=removals, failures=facts.failures)
+
+
+def unasked(catalogue: Catalogue, rules: CompiledRules, requests: Requests) -> Eligibility:
+    """What may be chosen where there is no time to ask: of the safe arms those that no rule guards.
+
+    Dates, channel, and ownership as far as the request itself tells it, are looked at; profile, rules and contacts are
+    not. Raises as `eligible` does.
+    """
+    made = _plan(catalogue, rules)
+    removed = np.zeros((len(requests), made.arms), dtype=np.int16)
+    _validity(made, requests, removed)
+    _channel(made, requests, removed)
+    guarded = np.zeros(made.arms, dtype=np.bool_)
+    for level in made.levels:
+        guarded[level.arms] = True
+    _take_out(removed, np.broadcast_to(guarded | ~made.safe, removed.shape), np.int16(len(made.removals) + 1))
+    _ownership(made, requests, removed)
+    return Eligibility(removed=removed, removals=(*made.removals, LATE))
 
 
 def _plan(catalogue: Catalogue, rules: CompiledRules) -> Plan:

@@ -6,6 +6,7 @@ request, the model and the salt alone: not on the batch around it, nor on where 
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,10 +15,12 @@ from bandit_nba.catalogue.rules import CompiledRules
 from bandit_nba.decide.acting import ActingPolicy, Distribution, Situation
 from bandit_nba.decide.arbitrate import Arbiter, RewardUnit
 from bandit_nba.decide.batch import Credit, Decisions, Eligibility, Ints, Removal, Requests, Shadow, Slate
-from bandit_nba.decide.eligibility import eligible
+from bandit_nba.decide.eligibility import eligible, unasked
 from bandit_nba.decide.exclusions import of_first_slot, without_excluded
+from bandit_nba.decide.fallback import fallback_decisions
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.inline import InlineAction, arms_of, eligible_inline
+from bandit_nba.decide.mandatory import Mandatory
 from bandit_nba.decide.mixture import Mixed, MixturePolicy, check_mixture
 from bandit_nba.decide.policies.best_fixed import BestFixedPolicy
 from bandit_nba.decide.policies.declared import declared_baseline
@@ -25,6 +28,7 @@ from bandit_nba.decide.policies.learned import LearnedPolicy
 from bandit_nba.decide.policy import Exploration, Explorer, Policy
 from bandit_nba.decide.prior import shrinkage
 from bandit_nba.decide.record import Versions
+from bandit_nba.decide.safe import Safe, check_safe
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.sample import ARM, draw, uniforms
 from bandit_nba.decide.scoring import Scorer
@@ -54,6 +58,8 @@ class Engine:
         self.arm_features = self.featuriser.arms(self.arms)
         self.arbiter = Arbiter(self.arms, policy.arbitration, reward_unit=reward_unit)
         check_mixture(policy.mixture)
+        check_safe(policy.safe, self.arms)
+        self.mandatory = Mandatory(self.arms)
         self.baseline = declared_baseline(policy.baseline, self.arms, catalogue.facts)
         self.chunk_rows = max(1, CELLS_PER_CHUNK // len(self.arms))
         self._reward_unit: RewardUnit = reward_unit
@@ -73,6 +79,7 @@ class Engine:
         engine.arms = arms_of(actions)
         engine.arm_features = self.featuriser.arms(engine.arms)
         engine.arbiter = Arbiter(engine.arms, self.policy.arbitration, reward_unit=self._reward_unit)
+        engine.mandatory = Mandatory(engine.arms)
         engine.baseline = BestFixedPolicy(engine.arms[0].id, engine.arms)
         engine.chunk_rows = max(1, CELLS_PER_CHUNK // len(engine.arms))
         engine._inline = True
@@ -85,6 +92,19 @@ class Engine:
         else:
             found = eligible(self.catalogue, self.rules, requests)
         return found if requests.wanted is None else without_excluded(found, self.arms, requests.wanted)
+
+    def unasked(self, requests: Requests) -> Eligibility:
+        """What may be chosen where there is no time to ask rules: of inline actions the first."""
+        if self._inline:
+            found = eligible_inline(len(self.arms), replace(requests, readable=np.zeros(len(requests), dtype=np.bool_)))
+        else:
+            found = unasked(self.catalogue, self.rules, requests)
+        return found if requests.wanted is None else without_excluded(found, self.arms, requests.wanted)
+
+    def fall_back(self, requests: Requests, eligibility: Eligibility | None) -> Decisions:
+        """What the safe policy decides; see `fallback`. Of inline actions the first is the safe one."""
+        safe = Safe(kind="no_action") if self._inline else self.policy.safe
+        return fallback_decisions(requests, self.arms, self.salt, eligibility=eligibility, safe=safe)
 
     def versions(self, scorer: Scorer, *, reward: str) -> Versions:
         """What the log names beside decisions by this engine and model; `reward` is the reward definition's version."""
@@ -158,7 +178,7 @@ class Engine:
     def _act_chunk(self, requests: Requests, acting: ActingPolicy) -> Decisions:
         anywhere = self.eligible(requests)
         eligibility = anywhere if requests.wanted is None else of_first_slot(anywhere, self.arms, requests.wanted)
-        made = acting.distribution(self.situation(requests, eligibility))
+        made = self._distribution(acting, requests, eligibility)
         chosen = draw(made.probability, uniforms(self.salt, requests.ids, purpose=ARM))
         credit: Credit | None = None
         shadow: Shadow | None = None
@@ -178,6 +198,11 @@ class Engine:
             slates=self._slates(requests, acting, made, chosen, first=eligibility, anywhere=anywhere),
         )
 
+    def _distribution(self, acting: ActingPolicy, requests: Requests, eligibility: Eligibility) -> Distribution:
+        """What the policy says of these requests, with mandatory actions first."""
+        made = acting.distribution(self.situation(requests, eligibility))
+        return self.mandatory.distribution(made, eligibility.mask)
+
     def _slates(
         self,
         requests: Requests,
@@ -191,7 +216,7 @@ class Engine:
         """The places after the first, where any are wanted; `made` is over what the first place may hold."""
         if requests.wanted is None:
             return {}
-        whole = made if first is anywhere else acting.distribution(self.situation(requests, anywhere))
+        whole = made if first is anywhere else self._distribution(acting, requests, anywhere)
         return slates(
             requests.ids,
             requests.wanted,

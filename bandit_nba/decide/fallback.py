@@ -1,15 +1,17 @@
-"""The safe policy that answers when the model or the rules fail: evenly over safe arms, or "no action" alone.
+"""The safe policy acts: when the model or the rules fail, and when the answer would come too late.
 
 Its probabilities are logged as they were, in rows of kind "fallback", which learning and evaluation leave out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from bandit_nba.catalogue import Arm
 from bandit_nba.decide.batch import Bools, Decisions, Eligibility, Floats, Ints, Removal, Requests, Slate
 from bandit_nba.decide.exclusions import of_first_slot
+from bandit_nba.decide.mandatory import Mandatory
+from bandit_nba.decide.safe import Safe, safe_arms, safe_probabilities
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.sample import ARM, draw, uniforms
 from bandit_nba.decide.slate import slates
@@ -18,16 +20,22 @@ REMOVAL = Removal(stage="fallback", reason="model or rules failed: only safe act
 
 
 def fallback_decisions(
-    requests: Requests, arms: Sequence[Arm], salt: Salt, *, eligibility: Eligibility | None
+    requests: Requests, arms: Sequence[Arm], salt: Salt, *, eligibility: Eligibility | None, safe: Safe
 ) -> Decisions:
-    """Decide without a model: each eligible arm marked `safe_without_profile` is equally likely.
+    """Decide without a model, by the safe policy over the eligible arms that are marked `safe_without_profile`.
 
-    eligibility: what the rules left where only the model failed; None where the rules failed, which leaves "no action".
+    eligibility: what the rules left where only the model failed, or `eligibility.unasked` where there is no time for
+    rules; None where the rules failed, which leaves "no action".
     Expected rewards and priorities are 0, since nothing is known. Of inline actions the first is the safe one.
     """
     anywhere = _safe_only(arms, eligibility) if eligibility is not None else _no_action_only(len(requests), len(arms))
     left = anywhere if requests.wanted is None else of_first_slot(anywhere, arms, requests.wanted)
-    probability = fallback_probabilities(left.mask)
+    mandatory = Mandatory(arms)
+
+    def chances(mask: Bools) -> Floats:
+        return mandatory.first(safe_probabilities(mask, arms, safe), mask)
+
+    probability = chances(left.mask)
     unknown = np.where(left.mask, 0.0, np.nan)
     chosen = draw(probability, uniforms(salt, requests.ids, purpose=ARM))
     return Decisions(
@@ -40,12 +48,18 @@ def fallback_decisions(
         chosen=chosen,
         propensity=probability[np.arange(len(chosen)), chosen],
         fallback=True,
-        slates=_slates(requests, arms, salt, anywhere, probability, chosen),
+        slates=_slates(requests, arms, salt, anywhere, probability, chosen, chances),
     )
 
 
 def _slates(
-    requests: Requests, arms: Sequence[Arm], salt: Salt, anywhere: Eligibility, probability: Floats, chosen: Ints
+    requests: Requests,
+    arms: Sequence[Arm],
+    salt: Salt,
+    anywhere: Eligibility,
+    probability: Floats,
+    chosen: Ints,
+    chances: Callable[[Bools], Floats],
 ) -> dict[int, Slate]:
     if requests.wanted is None:
         return {}
@@ -55,24 +69,13 @@ def _slates(
         requests.wanted,
         arms,
         salt,
-        lambda _, mask: fallback_probabilities(mask),
+        lambda _, mask: chances(mask),
         eligible=anywhere.mask,
         expected_reward=unknown,
         priority=unknown,
         probability=probability,
         chosen=chosen,
     )
-
-
-def fallback_probabilities(mask: Bools) -> Floats:
-    """The safe policy's distribution over the arms left, float64 (N, K)."""
-    even: Floats = mask / mask.sum(axis=1, keepdims=True)
-    return even
-
-
-def safe_arms(arms: Sequence[Arm]) -> Bools:
-    """Arms that may be chosen without a model and without a profile, bool (K,); "no action" always."""
-    return np.array([k == 0 or arm.action.safe_without_profile for k, arm in enumerate(arms)])
 
 
 def _safe_only(arms: Sequence[Arm], eligibility: Eligibility) -> Eligibility:

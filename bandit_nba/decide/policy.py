@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from bandit_nba.decide.prior import Prior
+from bandit_nba.decide.safe import Safe
 from bandit_nba.decide.weighing import Arbitration as Arbitration  # part of the policy's settings
 from bandit_nba.settings import Settings, version_of
 
@@ -147,6 +148,7 @@ class Policy(Settings, frozen=True, kw_only=True, dict=True):
     learning: Learning = Learning()
     baseline: Baseline = Baseline()
     mixture: Mixture = Mixture()
+    safe: Safe = Safe()
     priors: Mapping[str, Prior] = {}
 
     @cached_property

@@ -14,9 +14,9 @@ from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide import inline
 from bandit_nba.decide.arbitrate import RewardUnit
 from bandit_nba.decide.batch import Coded, Decisions, Facts, Requests
+from bandit_nba.decide.eligibility import LATE
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.exclusions import EVERYWHERE
-from bandit_nba.decide.fallback import fallback_decisions
 from bandit_nba.decide.history import GivenRemovals
 from bandit_nba.decide.inline import InlineAction
 from bandit_nba.decide.policy import Policy
@@ -30,7 +30,7 @@ from bandit_nba.settings import version_of
 T = TypeVar("T")
 
 DefinitionKind = Literal["catalogue", "policy", "reward"]
-Maker = Literal["engine", "fallback over safe arms", "fallback to no action"]
+Maker = Literal["engine", "fallback over safe arms", "late fallback", "fallback to no action"]
 
 ENGINES, MODELS = 16, 8  # kept at hand; a log in the order of time uses few at once
 
@@ -170,7 +170,10 @@ def maker(row: LoggedDecision) -> Maker:
         return "engine"
     left = row.arms if row.slate is None else row.slate.arms
     baseline_only = left == (NO_ACTION,) or row.inline_actions is not None
-    return "fallback to no action" if baseline_only else "fallback over safe arms"
+    if baseline_only:
+        return "fallback to no action"
+    late = any(reason == LATE.reason for _, reason in row.removed.values())
+    return "late fallback" if late else "fallback over safe arms"
 
 
 def decide_again(
@@ -194,9 +197,11 @@ def decide_again(
     requests = requests_of(rows, engine.catalogue.facts)
     if made_by == "engine":
         return engine.decide(requests, past.scorer(versions))
-    after_rules = made_by == "fallback over safe arms"
-    eligibility = engine.eligible(requests) if after_rules else None
-    return fallback_decisions(requests, engine.arms, engine.salt, eligibility=eligibility)
+    if made_by == "fallback to no action":
+        return engine.fall_back(requests, None)
+    return engine.fall_back(
+        requests, engine.unasked(requests) if made_by == "late fallback" else engine.eligible(requests)
+    )
 
 
 class _Reward(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from bandit_nba.decide.arbitrate import Arbiter, RewardUnit
 from bandit_nba.decide.batch import Bools, Floats, Ints
 from bandit_nba.decide.explore import probabilities
 from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.mandatory import Mandatory
 from bandit_nba.decide.policy import Exploration, Policy
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.errors import RefusedError
@@ -93,7 +94,10 @@ class Fixed:
 
 
 class Learned:
-    """A frozen model under a policy's features and arbitration; greedy unless an exploration is given."""
+    """A frozen model under a policy's features and arbitration; greedy unless an exploration is given.
+
+    Mandatory actions come first, as they do when the policy acts.
+    """
 
     def __init__(
         self,
@@ -130,6 +134,7 @@ class Learned:
             n=self._scorer.examples_learned,
             priority_range=self._policy.arbitration.priority_range,
         )
+        chance = Mandatory(self._arms).first(chance, mask)
         cells = column[log.arm]
         replayed: Floats = np.where(cells >= 0, chance[log.row, cells], 0.0)
         return replayed

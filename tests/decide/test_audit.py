@@ -9,7 +9,6 @@ import pytest
 from bandit_nba.decide.audit import ALARM, AuditResult, audit
 from bandit_nba.decide.eligibility import eligible
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.fallback import fallback_decisions
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.decide.sample import draw
 from tests.decide import decide_world as world
@@ -54,8 +53,8 @@ class TestTrueLogs:
         rest = world.requests(40, seed=2)
         versions = engine.versions(model, reward=REWARD_VERSION)
         fallbacks = [
-            *logged_as(fallback_decisions(asked, engine.arms, engine.salt, eligibility=after_rules), versions),
-            *logged_as(fallback_decisions(rest, engine.arms, engine.salt, eligibility=None), versions),
+            *logged_as(engine.fall_back(asked, after_rules), versions),
+            *logged_as(engine.fall_back(rest, None), versions),
         ]
 
         found = _audited([*log, *fallbacks])

@@ -8,7 +8,6 @@ import pytest
 from bandit_nba.decide.eligibility import eligible
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.explain import Explanation, explain, explain_logged
-from bandit_nba.decide.fallback import fallback_decisions
 from bandit_nba.decide.recompute import Past
 from bandit_nba.decide.record import logged
 from bandit_nba.decide.scoring import NoModel
@@ -143,7 +142,7 @@ class TestLogged:
     def test_a_fallback_has_chances_but_no_scores(self, engine: Engine, model: CompiledScorer) -> None:
         requests = world.requests(5)
         eligibility = eligible(engine.catalogue, engine.rules, requests)
-        made = fallback_decisions(requests, engine.arms, engine.salt, eligibility=eligibility)
+        made = engine.fall_back(requests, eligibility)
         record = logged_as(made, engine.versions(model, reward=REWARD_VERSION))[3]
 
         found = explain_logged(logged(record), Past(Memory()))
