@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -11,9 +11,11 @@ import sqlalchemy as sa
 
 from bandit_nba.customers.pseudonym import pseudonym
 from bandit_nba.errors import IdConflictError, InputError, NbaError
+from bandit_nba.online.catalogue_feed import CatalogueFeed
+from bandit_nba.online.making import needs_of
 from bandit_nba.online.messages import Fate, Outcome
 from bandit_nba.settings import nearest
-from bandit_nba.store import decisions as decision_store
+from bandit_nba.store import contacts as contact_store
 from bandit_nba.store import outcomes as outcome_store
 from bandit_nba.store.database import Database
 from bandit_nba.store.learning import stamp
@@ -38,10 +40,20 @@ class Collected:
 class Collector:
     """Keeps outcomes for one workspace. One thread at a time.
 
-    `counts` tells what went on since the start, by fate; `orphan`: new outcomes whose decision is not known (yet).
+    catalogues: whose contact rules are told of answers; by default the workspace's own catalogue. `counts` tells what
+    went on since the start, by fate; `orphan`: new outcomes whose decision is not known (yet).
     """
 
-    def __init__(self, workspace: Workspace, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        database: Database,
+        *,
+        clock: Callable[[], float] = time.time,
+        catalogues: CatalogueFeed | None = None,
+    ) -> None:
+        self._catalogues = catalogues
+        self._own_needs = needs_of(workspace)
         self.counts: Counter[str] = Counter()
         self._types = frozenset(workspace.rewards.outcomes)
         self._key = workspace.pseudonym_key
@@ -73,8 +85,21 @@ class Collector:
         with self._database.write() as connection:
             fates = outcome_store.insert(connection, rows, now_s=stamp(connection, self._clock))
             new = [row for row, fate in zip(rows, fates, strict=True) if fate == "new"]
-            self.counts["orphan"] += _orphans(connection, new)
+            owners = contact_store.owners(connection, {row.decision for row in new if row.decision is not None})
+            self.counts["orphan"] += sum(row.decision is not None and row.decision not in owners for row in new)
+            self._tell(connection, new, owners)
         return fates
+
+    def _tell(
+        self, connection: sa.Connection, rows: Sequence[outcome_store.Outcome], owners: Mapping[str, str]
+    ) -> None:
+        """Let decisions that are being made see these answers, where contact rules ask for answers at all."""
+        needs = self._catalogues.current().needs if self._catalogues else self._own_needs
+        if needs is None or not needs.answers:
+            return
+        answers = [row for row in rows if row.type not in needs.impressions]
+        customers = {owners.get(row.decision, "") if row.decision else row.customer or "" for row in answers}
+        contact_store.raise_versions(connection, customers)
 
     def _row(self, outcome: Outcome) -> outcome_store.Outcome:
         """The outcome as it is stored: the customer behind a pseudonym, in the row and in the payload's hash."""
@@ -103,13 +128,6 @@ class Collector:
             amount=outcome.amount,
             occurred_at=occurred_at,
         )
-
-
-def _orphans(connection: sa.Connection, rows: Sequence[outcome_store.Outcome]) -> int:
-    """How many of `rows` name a decision that is not logged; it may still come."""
-    named = [row.decision for row in rows if row.decision is not None]
-    known = decision_store.answers(connection, set(named)) if named else {}
-    return sum(decision not in known for decision in named)
 
 
 def _conflict() -> IdConflictError:

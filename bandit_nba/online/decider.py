@@ -2,34 +2,43 @@
 
 The same id with the same payload gets the stored answer, byte for byte, also when both came in the same batch or to
 two replicas at once; with another payload it is refused.
+
+Read, decide, write
+-------------------
+Profiles and contacts are read in one snapshot, decisions are made outside of any transaction, and a short write
+transaction logs them. Inside it nothing else can be written, and it begins with two comparisons: is the catalogue that
+a decision was made by still in force, and is the contact version of its customer the one that was read? Where one of
+them has changed, the decision is made again as a whole from fresh state, whatever arm had been chosen, and only the
+last distribution is logged. Drawing again only where the chosen arm breaks a cap would bias the log: an arm would be
+logged with the chance of a draw that it had survived.
+
+A customer's version grows with every contact, so that of two decisions at the same time the second to be written knows
+of the first. So a cap holds over all channels, threads and replicas, and a retired action is not chosen any more once
+`nba catalogue apply` has returned.
 """
 
 import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
 import sqlalchemy as sa
 
-from bandit_nba.catalogue.facts import FactValue
-from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.batch import Coded, Decisions, Eligibility, Facts, Requests
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.reasons import reasons_of
-from bandit_nba.decide.record import DecisionRecord, Versions, records
+from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.decide.scoring import Scorer
-from bandit_nba.errors import IdConflictError, NbaError, StoreError
-from bandit_nba.learn.join import matures_at
-from bandit_nba.online.answering import Answer, Deadlines, Reasons, bodies
-from bandit_nba.online.asked import Asked, Reception
-from bandit_nba.online.brought import by_actions, engine_over
+from bandit_nba.errors import IdConflictError, NbaError, StoreBusyError
+from bandit_nba.online.answering import Answer
+from bandit_nba.online.asked import Asked
+from bandit_nba.online.catalogue_feed import CatalogueFeed
+from bandit_nba.online.making import Known, Making, contacts_of
 from bandit_nba.online.messages import DecisionRequest
-from bandit_nba.store import customers as customer_store
+from bandit_nba.store import contacts as contact_store
 from bandit_nba.store import decisions as decision_store
+from bandit_nba.store import definitions as definition_store
 from bandit_nba.store.database import Database
 from bandit_nba.store.decisions import Stored
 from bandit_nba.workspace import Workspace
@@ -37,9 +46,10 @@ from bandit_nba.workspace import Workspace
 log = logging.getLogger("nba.decider")
 
 Clock = Callable[[], float]
-Profiles = Mapping[str, Mapping[str, FactValue]]
 
-_ATTEMPTS = 3  # how often ids that another replica took meanwhile are looked up before giving up
+ATTEMPTS = 10
+"""How often a decision is made before its client is told to ask again. Each time some other decision was written, so
+that all of them together always get on."""
 
 
 class Models(Protocol):
@@ -52,8 +62,9 @@ class Models(Protocol):
 class Decider:
     """Decides for one workspace and keeps what it decided. One thread at a time.
 
-    clock: seconds since the epoch. new_id: names decisions that come without a name. `counts` tells what went on since
-    the start: fallback and unreadable rows, replays, conflicts.
+    clock: seconds since the epoch. new_id: names decisions that come without a name. catalogues: the catalogue in
+    force; by default followed by this decider alone. `counts` tells what went on since the start: fallback and
+    unreadable rows, replays, conflicts, and how many were made again.
     """
 
     def __init__(
@@ -64,29 +75,17 @@ class Decider:
         *,
         clock: Clock = time.time,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+        catalogues: CatalogueFeed | None = None,
     ) -> None:
-        self.reception = Reception(workspace, new_id=new_id)
         self.counts: Counter[str] = Counter()
-        self.engine = Engine(
-            workspace.catalogue,
-            compile_rules(workspace.catalogue),
-            workspace.policy,
-            workspace.salt,
-            reward_unit=workspace.rewards.unit,
-        )
-        self._schema = workspace.catalogue.facts
-        self._rewards = workspace.rewards
         self._database = database
         self._models = models
-        self._clock = clock
-        self._versions = Versions(
-            catalogue=workspace.catalogue.version,
-            policy=workspace.policy.version,
-            features=workspace.policy.features.version,
-            reward=workspace.rewards.version,
-            model="none",
-            salt=workspace.salt.id,
-        )
+        self._catalogues = catalogues or CatalogueFeed(workspace, database, clock=clock, new_id=new_id)
+
+    @property
+    def engine(self) -> Engine:
+        """What decides now."""
+        return self._catalogues.current().engine
 
     def decide_batch(self, requests: Sequence[DecisionRequest]) -> list[Answer | NbaError]:
         """Answers in the order of `requests`; a refused request holds its error in its place.
@@ -103,30 +102,31 @@ class Decider:
         for asked in accepted:
             if isinstance(asked, Asked):
                 first.setdefault(asked.id, asked)
-        settled, made = self._settle(list(first.values()))
+        batch = self._settle(list(first.values()))
         out: list[Answer | NbaError] = []
         for asked in accepted:
             if isinstance(asked, Asked):
-                new = asked.id in made and asked is first[asked.id]
-                out.append(self._answer(asked, settled[asked.id], replayed=not new))
+                new = asked.id in batch.here and asked is first[asked.id]
+                out.append(self._answer(asked, batch.settled.get(asked.id), replayed=not new))
             else:
                 out.append(asked)
         return out
 
     def _accept(self, request: DecisionRequest) -> Asked | NbaError:
         try:
-            asked = self.reception.accept(request)
-            self._engine_of(asked)
-            return asked
+            return self._catalogues.current().accept(request)
         except NbaError as error:
             return error
 
-    def _engine_of(self, asked: Asked) -> Engine:
-        """The engine over the catalogue's actions, or over those that the request brought."""
-        return self.engine if asked.actions is None else engine_over(self.engine, asked.actions)
-
-    def _answer(self, asked: Asked, settled: Stored, *, replayed: bool) -> Answer | NbaError:
+    def _answer(self, asked: Asked, settled: Stored | None, *, replayed: bool) -> Answer | NbaError:
         """What was settled for this id, for everybody who asked the same."""
+        if settled is None:
+            self.counts["busy"] += 1
+            return StoreBusyError(
+                "others decide for this customer all the time",
+                where="customerId",
+                hint="the same request may be sent again",
+            )
         if settled.payload_sha256 == asked.payload_sha256:
             self.counts["replayed"] += replayed
             return Answer(settled.answer, replayed=replayed)
@@ -137,123 +137,107 @@ class Decider:
             hint="a new question needs a new id; the same question is answered again as it was",
         )
 
-    def _settle(self, asked: Sequence[Asked]) -> tuple[dict[str, Stored], frozenset[str]]:
-        """What counts for each id, stored by now; and the ids that were decided here.
+    def _settle(self, asked: Sequence[Asked]) -> "_Batch":
+        """Make what is asked and write it, and again what others have overtaken; what is left then is not settled.
 
         Known ids are not looked for beforehand: nearly all are new, and whether one is known for sure only the write
         can tell. A batch with known ones is refused by it whole, and written again without them.
         """
-        if not asked:
-            return {}, frozenset()
-        profiles, scorer = self._profiles(asked), self._models.current()
-        made = [record for alike in by_actions(asked) for record in self._decided(alike, profiles, scorer)]
-        settled: dict[str, Stored] = {}
-        for _ in range(_ATTEMPTS):
-            taken = self._write(made)
-            if not taken:
-                self.counts.update(record.kind for record in made)
-                settled |= {record.id: Stored(record.payload_sha256, record.answer) for record in made}
-                return settled, frozenset(record.id for record in made)
-            settled |= taken
-            made = [record for record in made if record.id not in taken]
-        raise StoreError("ids are taken faster than they can be looked up", hint="the same request may be sent again")
+        batch = _Batch(todo={a.id: a for a in asked})
+        for attempt in range(ATTEMPTS):
+            if not batch.todo and not batch.made:
+                break
+            if batch.todo:
+                if attempt:
+                    self.counts["made_again"] += len(batch.todo)
+                self._make(batch)
+            self._write(batch)
+        self.counts.update(record.kind for record in batch.here.values())
+        return batch
 
-    def _profiles(self, asked: Sequence[Asked]) -> Profiles | None:
-        """The stored profiles of those who ask; None where they cannot be read."""
-        keys = {a.customer for a in asked if a.customer}
-        if not keys:
-            return {}
+    def _make(self, batch: "_Batch") -> None:
+        making, todo = self._catalogues.current(), list(batch.todo.values())
+        known = self._look(making, todo)
+        batch.made |= {record.id: record for record in making.make(todo, known, self._models.current())}
+        batch.versions |= known.versions
+        batch.asked |= batch.todo
+        batch.todo = {}
+
+    def _look(self, making: Making, asked: Sequence[Asked]) -> Known:
+        if not any(a.customer for a in asked):
+            return Known()
         try:
             with self._database.read() as connection:
-                return customer_store.profiles(connection, keys)
+                return making.look(connection, asked)
         except Exception as error:  # noqa: BLE001 (whatever it is: consent that was not read is not given)
             log.error("customers cannot be read; only safe arms are offered: %s", type(error).__name__)
-            return None
+            return Known.nothing()
 
-    def _write(self, made: Sequence[DecisionRecord]) -> dict[str, Stored]:
-        """Log all of `made` in one short transaction; or none of it, and then the ids that are known already."""
-        if not made:
-            return {}
+    def _write(self, batch: "_Batch") -> None:
+        """Log what was made in one short transaction; or, where an id is known already, none of it."""
+        made = list(batch.made.values())
         try:
             with self._database.write() as connection:
-                decision_store.insert(connection, made)
-            return {}
+                in_force = definition_store.hold_catalogue(connection)
+                stale = _stale(connection, batch.versions)
+                fresh = [r for r in made if r.customer not in stale and in_force in (None, r.catalogue_version)]
+                decision_store.insert(connection, fresh)
+                if batch.versions:
+                    contact_store.raise_versions(connection, {r.customer for r in fresh if contacts_of(r)})
         except sa.exc.IntegrityError:
-            with self._database.read() as connection:
-                taken = decision_store.answers(connection, [record.id for record in made])
-            if not taken:
+            if not self._take(batch, made):
                 raise
-            return taken
+            return
+        batch.keep(fresh)
+        batch.make_again(batch.made)
+        if any(in_force not in (None, record.catalogue_version) for record in made):
+            self._catalogues.follow()
 
-    def _decided(self, asked: Sequence[Asked], profiles: Profiles | None, scorer: Scorer) -> list[DecisionRecord]:
-        """Records of new decisions among the same actions. What fails in a batch is tried row by row: one bad row
-        spoils no other.
+    def _take(self, batch: "_Batch", made: Sequence[DecisionRecord]) -> bool:
+        """Settle the ids that are known already; False if there are none.
+
+        What was made beside them for their customers has counted them twice, and is made again.
         """
-        try:
-            engine, requests = self._engine_of(asked[0]), self._requests(asked, profiles)
-            decisions = engine.decide(requests, scorer)
-            return self._records(asked, decisions, scorer.version, reasons=reasons_of(decisions, engine, scorer))
-        except Exception as error:
-            if len(asked) > 1:
-                return [record for a in asked for record in self._decided([a], profiles, scorer)]
-            log.exception("model or rules failed; the safe policy answers", exc_info=error)
-            return self._fallback(asked, profiles, scorer.version)
+        with self._database.read() as connection:
+            taken = decision_store.answers(connection, [record.id for record in made])
+        batch.settled |= taken
+        customers = {batch.made.pop(decision).customer for decision in taken}
+        if batch.versions:
+            batch.make_again([r.id for r in batch.made.values() if r.customer and r.customer in customers])
+        return bool(taken)
 
-    def _fallback(self, asked: Sequence[Asked], profiles: Profiles | None, model: str) -> list[DecisionRecord]:
-        """The safe policy's decisions; where rules or profiles are at fault, without them."""
-        engine = self._engine_of(asked[0])
-        try:
-            requests = self._requests(asked, profiles)
-            left: Eligibility | None = engine.eligible(requests)
-        except Exception:  # noqa: BLE001 (the second failure in a row: what remains is "no action")
-            requests, left = self._requests(asked, {}), None
-        return self._records(asked, engine.fall_back(requests, left), model)
 
-    def _requests(self, asked: Sequence[Asked], profiles: Profiles | None) -> Requests:
-        """Columns of the batch; `profiles` None: no profile can be read, so only anonymous rows are complete."""
-        known = profiles or {}
-        codes: dict[str, int] = {}
-        return Requests(
-            ids=[a.id for a in asked],
-            customers=[a.customer for a in asked],
-            channels=Coded(
-                codes=np.array([codes.setdefault(a.channel, len(codes)) for a in asked], dtype=np.int64),
-                values=tuple(codes),
-            ),
-            decided_at=np.full(len(asked), self._clock()),
-            facts=Facts.from_rows([{**known.get(a.customer, {}), **a.facts} for a in asked], self._schema),
-            readable=np.array([profiles is not None or not a.customer for a in asked], dtype=np.bool_),
-            wanted=[a.wanted for a in asked] if any(a.wanted for a in asked) else None,
-        )
+@dataclass
+class _Batch:
+    """A batch on its way, by id. todo: to be made. made: by `versions` of their customers, and not yet written.
 
-    def _records(
-        self,
-        asked: Sequence[Asked],
-        decisions: Decisions,
-        model: str,
-        *,
-        reasons: Mapping[int, Reasons] | None = None,
-    ) -> list[DecisionRecord]:
-        versions = replace(self._versions, model=model)
-        deadlines = self._deadlines(asked, decisions)
-        return records(
-            decisions,
-            versions=versions,
-            valid_until=deadlines.valid_until,
-            matures_at=deadlines.matures_at,
-            activate_by=deadlines.activate_by,
-            payload_sha256=[a.payload_sha256 for a in asked],
-            answers=bodies(decisions, deadlines, versions, reasons=reasons),
-            inline_actions=asked[0].actions,
-        )
+    settled: what counts for an id, and is stored by now. here: what this decider has written of it.
+    """
 
-    def _deadlines(self, asked: Sequence[Asked], decisions: Decisions) -> Deadlines:
-        times = [self.reception.channels[a.channel] for a in asked]
-        within = [t.activate_within_s if a.deferred else np.nan for a, t in zip(asked, times, strict=True)]
-        requests = decisions.requests
-        activate_by = requests.decided_at + np.array(within)
-        return Deadlines(
-            valid_until=requests.decided_at + np.array([t.valid_for_s for t in times]),
-            matures_at=matures_at(self._rewards, requests.channels, requests.decided_at, activate_by=activate_by),
-            activate_by=activate_by,
-        )
+    todo: dict[str, Asked]
+    asked: dict[str, Asked] = field(default_factory=dict)
+    made: dict[str, DecisionRecord] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    settled: dict[str, Stored] = field(default_factory=dict)
+    here: dict[str, DecisionRecord] = field(default_factory=dict)
+
+    def keep(self, records: Sequence[DecisionRecord]) -> None:
+        """These are written."""
+        for record in records:
+            self.here[record.id] = self.made.pop(record.id)
+            self.settled[record.id] = Stored(record.payload_sha256, record.answer)
+
+    def make_again(self, ids: Collection[str]) -> None:
+        """These have to be made again, in the order in which they were asked."""
+        again = {decision: self.asked[decision] for decision in self.asked if decision in ids}
+        for decision in again:
+            del self.made[decision]
+        self.todo |= again
+
+
+def _stale(connection: sa.Connection, read: Mapping[str, int]) -> frozenset[str]:
+    """The customers whose contact state has changed since it was read."""
+    if not read:
+        return frozenset()
+    now = contact_store.lock_versions(connection, read)
+    return frozenset(customer for customer, version in read.items() if now[customer] != version)

@@ -1,25 +1,105 @@
-"""Leaves in the store what decisions are made by, so that they can be recomputed when the files have changed."""
+"""Leaves in the store what decisions are made by, so that they can be recomputed when the files have changed.
 
+Of catalogues the store also holds which one is in force. The first start puts the file in force; from then on only
+`nba catalogue apply` does. A start with a changed file goes on with the catalogue in force and says so: replicas are
+started again at any time, also while somebody is half way through an edit.
+"""
+
+import datetime
+import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 
+from bandit_nba.catalogue import Catalogue
+from bandit_nba.catalogue.rules import compile_rules
+from bandit_nba.errors import StoreError
 from bandit_nba.store import definitions
 from bandit_nba.store.database import Database
+from bandit_nba.store.definitions import InForce
 from bandit_nba.workspace import Workspace
+
+log = logging.getLogger("nba.catalogue")
 
 _CANONICAL = msgspec.json.Encoder(order="sorted")
 
 
-def register(workspace: Workspace, database: Database, *, clock: Callable[[], float] = time.time) -> None:
-    """Keep catalogue, policy, features and reward definition under their versions; again changes nothing."""
+def register(workspace: Workspace, database: Database, *, clock: Callable[[], float] = time.time) -> Workspace:
+    """Keep catalogue, policy, features and reward definition under their versions; again changes nothing.
+
+    Returns the workspace with the catalogue in force, which is its own unless another one has been applied.
+    """
     parts: dict[definitions.Kind, tuple[str, object]] = {
-        "catalogue": (workspace.catalogue.version, workspace.catalogue),
         "policy": (workspace.policy.version, workspace.policy),
         "features": (workspace.policy.features.version, workspace.policy.features),
         "reward": (workspace.rewards.version, workspace.rewards),
     }
     with database.write() as connection:
+        now_s = clock()
         for kind, (version, definition) in parts.items():
-            definitions.put(connection, kind, version, _CANONICAL.encode(definition), now_s=clock())
+            definitions.put(connection, kind, version, _CANONICAL.encode(definition), now_s=now_s)
+        found = definitions.catalogue_in_force(connection)
+        if found is None or found.version == workspace.catalogue.version:
+            definitions.put(
+                connection,
+                "catalogue",
+                workspace.catalogue.version,
+                _CANONICAL.encode(workspace.catalogue),
+                now_s=now_s,
+            )
+            definitions.put_in_force(connection, workspace.catalogue.version, now_s=now_s, only_first=True)
+            return workspace
+    log.warning("%s", file_differs(workspace, found))
+    return with_catalogue(workspace, catalogue(database, found.version))
+
+
+def apply(catalogue: Catalogue, database: Database, *, clock: Callable[[], float] = time.time) -> InForce:
+    """Put a catalogue in force: definition and pointer in one transaction.
+
+    Once this has returned no replica writes a decision under any other catalogue.
+    """
+    with database.write() as connection:
+        now_s = clock()
+        definitions.put(connection, "catalogue", catalogue.version, _CANONICAL.encode(catalogue), now_s=now_s)
+        definitions.put_in_force(connection, catalogue.version, now_s=now_s)
+    return InForce(catalogue.version, now_s)
+
+
+def catalogue(database: Database, version: str) -> Catalogue:
+    """A catalogue by its version.
+
+    Raises
+    ------
+    StoreError
+        If it is gone, or written by a newer program.
+    """
+    with database.read() as connection:
+        content = definitions.get(connection, "catalogue", version)
+    if content is None:
+        raise StoreError("holds no such catalogue version", where="definitions", got=version)
+    try:
+        found = msgspec.json.decode(content, type=Catalogue)
+    except msgspec.DecodeError as error:
+        raise StoreError(
+            f"cannot be read ({error})", where=f"catalogue {version}", hint="was it written by a newer program?"
+        ) from None
+    # It goes by the name under which it is kept, also where this program reads more fields than the one that wrote it.
+    vars(found)["version"] = version
+    return found
+
+
+def with_catalogue(workspace: Workspace, catalogue: Catalogue) -> Workspace:
+    """The workspace with another catalogue in place of its own."""
+    return replace(workspace, catalogue=catalogue, rules=compile_rules(catalogue))
+
+
+def file_differs(workspace: Workspace, found: InForce) -> str:
+    """What to tell where catalogue.toml is not what is in force."""
+    since = datetime.datetime.fromtimestamp(found.since, datetime.UTC).isoformat(timespec="seconds")
+    return (
+        f"catalogue.toml (version {workspace.catalogue.version}) is not in force; in force since {since} is version "
+        f"{found.version}. Compare: nba catalogue diff {workspace.path}  Put the file in force: nba catalogue apply "
+        f"{workspace.path}"
+    )

@@ -11,6 +11,7 @@ from typing import Self
 
 from bandit_nba.errors import NbaError
 from bandit_nba.learn.learner import Learner, LearnReport
+from bandit_nba.online import definitions
 from bandit_nba.online.repeat import Repeat
 from bandit_nba.store.database import Database
 from bandit_nba.store.learning import LearningStore
@@ -49,7 +50,11 @@ class LearningLoop:
 
     @classmethod
     def open(cls, workspace: Workspace, database: Database, *, clock: Callable[[], float] = time.time) -> Self:
-        """The loop of one workspace, with a name of its own among those that want to learn."""
+        """The loop of one workspace, with a name of its own among those that want to learn.
+
+        Facts are those of the catalogue in force: the file may be half way through an edit.
+        """
+        workspace = definitions.register(workspace, database, clock=clock)
         holder = f"{socket.gethostname()[:24]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         learner = Learner(
             LearningStore(database, clock=clock, holder=holder),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from bandit_nba.catalogue.facts import FactValue, checked
 from bandit_nba.customers.pseudonym import pseudonym
 from bandit_nba.errors import NbaError
+from bandit_nba.online.catalogue_feed import CatalogueFeed
 from bandit_nba.online.messages import CustomerProfile
 from bandit_nba.store import customers as customer_store
 from bandit_nba.store.database import Database
@@ -13,10 +14,21 @@ from bandit_nba.workspace import Workspace
 
 
 class ProfileBook:
-    """Takes profiles for one workspace; safe to share between threads."""
+    """Takes profiles for one workspace; safe to share between threads.
 
-    def __init__(self, workspace: Workspace, database: Database, *, clock: Callable[[], float] = time.time) -> None:
-        self._schema = workspace.catalogue.facts
+    catalogues: whose facts count; by default the workspace's own catalogue.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        database: Database,
+        *,
+        clock: Callable[[], float] = time.time,
+        catalogues: CatalogueFeed | None = None,
+    ) -> None:
+        self._workspace = workspace
+        self._catalogues = catalogues
         self._key = workspace.pseudonym_key
         self._database = database
         self._clock = clock
@@ -43,5 +55,7 @@ class ProfileBook:
 
     def _facts(self, profile: CustomerProfile) -> dict[str, FactValue]:
         """The known facts; null says no more than a fact that is left out."""
-        facts = {name: checked(name, value, self._schema, where="facts") for name, value in profile.facts.items()}
+        workspace = self._catalogues.current().workspace if self._catalogues else self._workspace
+        schema = workspace.catalogue.facts
+        facts = {name: checked(name, value, schema, where="facts") for name, value in profile.facts.items()}
         return {name: value for name, value in facts.items() if value is not None}

@@ -16,12 +16,14 @@ from bandit_nba.errors import NbaError, RefusedError, StoreBusyError, UnknownIdE
 from bandit_nba.online import definitions
 from bandit_nba.online import status as state
 from bandit_nba.online.answering import Answer, moment
+from bandit_nba.online.catalogue_feed import CatalogueFeed
 from bandit_nba.online.collector import Collected, Collector
 from bandit_nba.online.decider import Decider
 from bandit_nba.online.messages import CustomerProfile, DecisionRequest, Outcome, OverrideAnswer, OverrideRequest
 from bandit_nba.online.model_feed import ModelFeed, Registry, StoredModels
 from bandit_nba.online.overriding import Overriding
 from bandit_nba.online.profiles import ProfileBook
+from bandit_nba.store import contacts as contact_store
 from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
 from bandit_nba.store.group_commit import GroupCommit
@@ -48,12 +50,12 @@ class Replica:
 
     def __init__(self, workspace: Workspace, database: Database, registry: Registry, *, clock: Clock) -> None:
         self.id = uuid.uuid4().hex[:8]
-        self.workspace = workspace
         self.database = database
         self.feed = ModelFeed(registry, poll_every_s=workspace.service.poll_every_s, clock=clock)
-        self.decider = Decider(workspace, database, self.feed, clock=clock)
-        self.collector = Collector(workspace, database, clock=clock)
-        self.profiles = ProfileBook(workspace, database, clock=clock)
+        self.catalogues = CatalogueFeed(workspace, database, clock=clock)
+        self.decider = Decider(workspace, database, self.feed, clock=clock, catalogues=self.catalogues)
+        self.collector = Collector(workspace, database, clock=clock, catalogues=self.catalogues)
+        self.profiles = ProfileBook(workspace, database, clock=clock, catalogues=self.catalogues)
         self.overriding = Overriding(workspace.pseudonym_key, database, clock=clock)
         self._clock = clock
         self._started_s = clock()
@@ -78,7 +80,7 @@ class Replica:
         """
         database = Database.open(workspace.database_url)
         try:
-            definitions.register(workspace, database, clock=clock)
+            workspace = definitions.register(workspace, database, clock=clock)
             features = Featuriser(workspace.policy.features, workspace.catalogue.facts)
             registry = StoredModels(database, feature_version=features.version)
             replica = cls(workspace, database, registry, clock=clock)
@@ -86,11 +88,13 @@ class Replica:
             database.close()
             raise
         replica.feed.start()
+        replica.catalogues.start()
         return replica
 
     def close(self, *, drain_s: float = DRAIN_S) -> bool:
         """Answer what waits, then close; True if nothing was left."""
         self.feed.stop()
+        self.catalogues.stop()
         drained = [queue.close(drain_s=drain_s) for queue in (self._decisions, self._outcomes)]
         self._side.shutdown(wait=True, cancel_futures=True)
         self.database.close()
@@ -99,7 +103,12 @@ class Replica:
     @property
     def alive(self) -> bool:
         """Whether the background threads are at work."""
-        return self.feed.alive
+        return self.feed.alive and self.catalogues.alive
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace with the catalogue in force."""
+        return self.catalogues.current().workspace
 
     def now_s(self) -> float:
         """Seconds since the epoch by the clock that decides."""
@@ -162,6 +171,8 @@ class Replica:
     def _activate(self, decision: str) -> DecisionRecord:
         with self.database.write() as connection:
             found = decision_store.activate(connection, decision, now_s=stamp(connection, self._clock))
+            if found == "activated":
+                contact_store.raise_versions_of(connection, [decision])
         stored = self._decision(decision)
         if found == "expired":
             raise RefusedError(

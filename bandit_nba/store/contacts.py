@@ -68,7 +68,7 @@ _UNNAMED = sa.select(outcomes.c.customer, outcomes.c.type, outcomes.c.received_a
 _VERSIONS = sa.select(contact_versions.c.customer, contact_versions.c.version).where(
     contact_versions.c.customer.in_(_CUSTOMERS)
 )
-_OWNERS = sa.select(decisions.c.customer).where(decisions.c.id.in_(_IDS)).distinct()
+_OWNERS = sa.select(decisions.c.id, decisions.c.customer).where(decisions.c.id.in_(_IDS))
 
 Answers = dict[str, float]
 
@@ -130,11 +130,16 @@ def raise_versions(connection: sa.Connection, customers: Collection[str]) -> Non
 
 
 def raise_versions_of(connection: sa.Connection, ids: Collection[str]) -> None:
-    """The same for the customers of decisions: one was activated, overridden, picked from, or answered."""
-    found: set[str] = set()
+    """The same for the customers of decisions: one was activated, overridden or picked from."""
+    raise_versions(connection, set(owners(connection, ids).values()))
+
+
+def owners(connection: sa.Connection, ids: Collection[str]) -> dict[str, str]:
+    """The customers of those of `ids` that are known decisions."""
+    found: dict[str, str] = {}
     for chunk in chunks(ids, IN_LIST):
-        found.update(connection.execute(_OWNERS, {"ids": chunk}).scalars())
-    raise_versions(connection, found)
+        found.update((decision, customer) for decision, customer in connection.execute(_OWNERS, {"ids": chunk}))
+    return found
 
 
 def reached(arm: str, slate: bytes | None, picked: str | None, override: str | None) -> dict[str, str]:

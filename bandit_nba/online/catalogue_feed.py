@@ -1,0 +1,88 @@
+"""The catalogue in force: looked for in the background, compiled, and swapped in between two batches.
+
+Which catalogue that is stands in the store, not in the file: `nba catalogue apply` moves it. A decision is written only
+under the catalogue in force (see `decider`), so that following it late costs a second decision, never a wrong one.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+
+from bandit_nba.errors import NbaError, StoreError
+from bandit_nba.online import definitions
+from bandit_nba.online.making import Making
+from bandit_nba.online.repeat import Repeat
+from bandit_nba.store import definitions as definition_store
+from bandit_nba.store.database import Database
+from bandit_nba.workspace import Workspace
+
+log = logging.getLogger("nba.catalogue")
+
+
+class CatalogueFeed:
+    """Follows the catalogue in force for one workspace; safe to share between threads.
+
+    Begins with the workspace's own catalogue, and goes on with it where none has been applied.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        database: Database,
+        *,
+        clock: Callable[[], float] = time.time,
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        self.swaps = 0
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+        self._one_at_a_time = threading.Lock()
+        self._making = Making(workspace, clock=clock, new_id=new_id)
+        self._repeat = Repeat(self.follow, every_s=workspace.service.poll_every_s, name="nba-catalogue-feed")
+
+    def current(self) -> Making:
+        """What makes decisions now; take it once per batch."""
+        return self._making
+
+    def start(self) -> None:
+        """Follow in the background."""
+        self._repeat.start()
+
+    def stop(self) -> None:
+        """End that."""
+        self._repeat.stop()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still follows in the background."""
+        return self._repeat.alive
+
+    def follow(self) -> bool:
+        """Look which catalogue is in force, and swap it in; True if it was another one.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be read, or does not fit this service's policy: no decision can be made then.
+        """
+        with self._one_at_a_time:
+            with self._database.read() as connection:
+                found = definition_store.catalogue_in_force(connection)
+            if found is None or found.version == self._making.workspace.catalogue.version:
+                return False
+            catalogue = definitions.catalogue(self._database, found.version)
+            workspace = definitions.with_catalogue(self._making.workspace, catalogue)
+            try:
+                self._making = Making(workspace, clock=self._clock, new_id=self._new_id)
+            except NbaError as error:
+                raise StoreError(
+                    f"the catalogue in force does not fit this service ({error})",
+                    where=f"catalogue {found.version}",
+                    hint="apply one that does, or restart the service if policy.toml has changed",
+                ) from error
+            self.swaps += 1
+            log.info("catalogue %s is in force", found.version)
+            return True

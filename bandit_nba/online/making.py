@@ -1,0 +1,249 @@
+"""Making decisions by one catalogue: from checked requests and what is known of their customers to records of the log.
+
+Two requests of one customer are decided one after the other, the second knowing of the first. Nothing is written here.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+import sqlalchemy as sa
+
+from bandit_nba.catalogue.facts import FactValue
+from bandit_nba.decide.batch import Coded, Decisions, Eligibility, Facts, Requests
+from bandit_nba.decide.contact import lookback_s, reads_answers
+from bandit_nba.decide.engine import Engine
+from bandit_nba.decide.history import Contact, History
+from bandit_nba.decide.reasons import reasons_of
+from bandit_nba.decide.record import DecisionRecord, Versions, records
+from bandit_nba.decide.scoring import Scorer
+from bandit_nba.learn.join import matures_at
+from bandit_nba.online.answering import Deadlines, Reasons, bodies
+from bandit_nba.online.asked import Asked, Reception
+from bandit_nba.online.brought import by_actions, engine_over
+from bandit_nba.online.messages import DecisionRequest
+from bandit_nba.store import contacts as contact_store
+from bandit_nba.store import customers as customer_store
+from bandit_nba.store.contacts import Needs, reached
+from bandit_nba.workspace import Workspace
+
+log = logging.getLogger("nba.decider")
+
+Profiles = Mapping[str, Mapping[str, FactValue]]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the store says of those who ask, in one snapshot. profiles: None where they cannot be read.
+
+    contacts, versions: by customer, as far as contact rules ask for them; a version tells later whether any of the
+    customer's contacts was missed.
+    """
+
+    profiles: Profiles | None = field(default_factory=dict)
+    contacts: Mapping[str, Sequence[Contact]] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def nothing(cls) -> Self:
+        """Where the store cannot be read: neither profile nor contacts, so that only safe arms are offered."""
+        return cls(profiles=None)
+
+
+class Making:
+    """Makes decisions by one workspace, whose catalogue is the one in force; another catalogue needs another object.
+
+    needs: what contact rules need of the log, None without contact rules.
+    """
+
+    def __init__(self, workspace: Workspace, *, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
+        self.workspace = workspace
+        self.reception = Reception(workspace, new_id=new_id)
+        self.engine = Engine(
+            workspace.catalogue,
+            workspace.rules,
+            workspace.policy,
+            workspace.salt,
+            reward_unit=workspace.rewards.unit,
+        )
+        self._rewards = workspace.rewards
+        self._schema = workspace.catalogue.facts
+        self._clock = clock
+        self._wait_s = _longest_wait_s(workspace)
+        self.needs = needs_of(workspace)
+        channels = workspace.service.channels.items()
+        self._outbound = frozenset(name for name, channel in channels if channel.direction == "outbound")
+        self._versions = Versions(
+            catalogue=workspace.catalogue.version,
+            policy=workspace.policy.version,
+            features=workspace.policy.features.version,
+            reward=workspace.rewards.version,
+            model="none",
+            salt=workspace.salt.id,
+        )
+
+    def accept(self, request: DecisionRequest) -> Asked:
+        """Check a request; raises `InputError` where it cannot be decided."""
+        asked = self.reception.accept(request)
+        self.engine_of(asked)
+        return asked
+
+    def engine_of(self, asked: Asked) -> Engine:
+        """The engine over the catalogue's actions, or over those that the request brought."""
+        return self.engine if asked.actions is None else engine_over(self.engine, asked.actions)
+
+    def look(self, connection: sa.Connection, asked: Sequence[Asked]) -> Known:
+        """What is known of those who ask; one query for profiles, and two or more where there are contact rules."""
+        keys = {a.customer for a in asked if a.customer}
+        if not keys:
+            return Known()
+        profiles = customer_store.profiles(connection, keys)
+        if self.needs is None:
+            return Known(profiles=profiles)
+        return Known(
+            profiles=profiles,
+            contacts=contact_store.contacts(connection, keys, self.needs, now_s=self._clock()),
+            versions=contact_store.versions(connection, keys),
+        )
+
+    def make(self, asked: Sequence[Asked], known: Known, scorer: Scorer) -> list[DecisionRecord]:
+        """Decide all that is asked, in any order; the requests of one customer in theirs."""
+        if self.needs is None:
+            return self._in_turn(asked, known, scorer)
+        contacts = {customer: list(past) for customer, past in known.contacts.items()}
+        known = replace(known, contacts=contacts)
+        made: list[DecisionRecord] = []
+        for turn in _turns(asked):
+            fresh = self._in_turn(turn, known, scorer)
+            for record in fresh:
+                if record.customer:
+                    contacts.setdefault(record.customer, []).extend(contacts_of(record))
+            made += fresh
+        return made
+
+    def _in_turn(self, asked: Sequence[Asked], known: Known, scorer: Scorer) -> list[DecisionRecord]:
+        return [record for alike in by_actions(asked) for record in self._decided(alike, known, scorer)]
+
+    def _history(self, asked: Sequence[Asked], known: Known) -> History | None:
+        if self.needs is None:
+            return None
+        past = [known.contacts.get(a.customer, ()) for a in asked]
+        return History.of(past, outbound=self._outbound, wait_s=self._wait_s)
+
+    def _decided(self, asked: Sequence[Asked], known: Known, scorer: Scorer) -> list[DecisionRecord]:
+        """Records of new decisions among the same actions. What fails in a batch is tried row by row: one bad row
+        spoils no other.
+        """
+        try:
+            engine, requests = self.engine_of(asked[0]), self._requests(asked, known)
+            decisions = engine.decide(requests, scorer)
+            return self._records(asked, decisions, scorer.version, reasons=reasons_of(decisions, engine, scorer))
+        except Exception as error:
+            if len(asked) > 1:
+                return [record for a in asked for record in self._decided([a], known, scorer)]
+            log.exception("model or rules failed; the safe policy answers", exc_info=error)
+            return self._fallback(asked, known, scorer.version)
+
+    def _fallback(self, asked: Sequence[Asked], known: Known, model: str) -> list[DecisionRecord]:
+        """The safe policy's decisions; where rules or profiles are at fault, without them."""
+        engine = self.engine_of(asked[0])
+        try:
+            requests = self._requests(asked, known)
+            left: Eligibility | None = engine.eligible(requests)
+        except Exception:  # noqa: BLE001 (the second failure in a row: what remains is "no action")
+            requests, left = self._requests(asked, Known()), None
+        return self._records(asked, engine.fall_back(requests, left), model)
+
+    def _requests(self, asked: Sequence[Asked], known: Known) -> Requests:
+        """Columns of the batch; where no profile can be read, only anonymous rows are complete."""
+        profiles = known.profiles or {}
+        codes: dict[str, int] = {}
+        return Requests(
+            ids=[a.id for a in asked],
+            customers=[a.customer for a in asked],
+            channels=Coded(
+                codes=np.array([codes.setdefault(a.channel, len(codes)) for a in asked], dtype=np.int64),
+                values=tuple(codes),
+            ),
+            decided_at=np.full(len(asked), self._clock()),
+            facts=Facts.from_rows([{**profiles.get(a.customer, {}), **a.facts} for a in asked], self._schema),
+            readable=np.array([known.profiles is not None or not a.customer for a in asked], dtype=np.bool_),
+            contacts=self._history(asked, known),
+            wanted=[a.wanted for a in asked] if any(a.wanted for a in asked) else None,
+        )
+
+    def _records(
+        self,
+        asked: Sequence[Asked],
+        decisions: Decisions,
+        model: str,
+        *,
+        reasons: Mapping[int, Reasons] | None = None,
+    ) -> list[DecisionRecord]:
+        versions = replace(self._versions, model=model)
+        deadlines = self._deadlines(asked, decisions)
+        return records(
+            decisions,
+            versions=versions,
+            valid_until=deadlines.valid_until,
+            matures_at=deadlines.matures_at,
+            activate_by=deadlines.activate_by,
+            payload_sha256=[a.payload_sha256 for a in asked],
+            answers=bodies(decisions, deadlines, versions, reasons=reasons),
+            inline_actions=asked[0].actions,
+        )
+
+    def _deadlines(self, asked: Sequence[Asked], decisions: Decisions) -> Deadlines:
+        times = [self.reception.channels[a.channel] for a in asked]
+        within = [t.activate_within_s if a.deferred else np.nan for a, t in zip(asked, times, strict=True)]
+        requests = decisions.requests
+        activate_by = requests.decided_at + np.array(within)
+        return Deadlines(
+            valid_until=requests.decided_at + np.array([t.valid_for_s for t in times]),
+            matures_at=matures_at(self._rewards, requests.channels, requests.decided_at, activate_by=activate_by),
+            activate_by=activate_by,
+        )
+
+
+def needs_of(workspace: Workspace) -> Needs | None:
+    """What the catalogue's contact rules need of the log, None without contact rules."""
+    catalogue, outcomes = workspace.catalogue, workspace.rewards.outcomes.items()
+    if not catalogue.contact_rules:
+        return None
+    return Needs(
+        lookback_s=lookback_s(catalogue, wait_s=_longest_wait_s(workspace)),
+        answers=reads_answers(catalogue),
+        impressions=frozenset(name for name, outcome in outcomes if outcome.impression),
+        each=frozenset(name for name, outcome in outcomes if outcome.attribution == "each"),
+    )
+
+
+def _longest_wait_s(workspace: Workspace) -> float:
+    return max(workspace.rewards.wait_s(channel) for channel in workspace.service.channels)
+
+
+def contacts_of(record: DecisionRecord) -> list[Contact]:
+    """The contacts that a decision makes, before anything became of it."""
+    if record.inline_actions is not None:
+        return []
+    until = np.inf if record.activate_by is None else record.activate_by
+    return [
+        Contact(action, record.channel, record.decided_at, until)
+        for action in reached(record.arm, record.slate, None, None).values()
+    ]
+
+
+def _turns(asked: Sequence[Asked]) -> list[list[Asked]]:
+    """Each customer at most once a turn, in the order of asking; nobody's requests all come in the first."""
+    turns: list[list[Asked]] = []
+    next_of: dict[str, int] = {}
+    for a in asked:
+        turn = next_of.get(a.customer, 0)
+        if a.customer:
+            next_of[a.customer] = turn + 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(a)
+    return turns
