@@ -50,7 +50,8 @@ class LinearThompsonPolicy:
     def update(self, situation: Situation, chosen: Ints, rewards: Floats) -> None:
         """Learn N decisions and draw anew for their arms; raises `InputError` for rewards that are not finite."""
         self._arms.update(situation, chosen, rewards)
-        self._drawn.clear()
+        touched = {situation.arms[k].id for k in np.unique(chosen).tolist()}
+        self._drawn = {key: drawn for key, drawn in self._drawn.items() if key[0] not in touched}
 
     def _drawn_for(self, arm: str) -> Floats:
         """The arm's draws, float64 (M, width), made once per state."""
@@ -65,7 +66,7 @@ class LinearThompsonPolicy:
         normal = np.random.default_rng(int.from_bytes(seed)).standard_normal((width, self._draws)).T
         one = self._arms.arms.get(arm, EMPTY)
         d = len(one.theta)
-        drawn = normal * (self._scale / np.sqrt(self._arms.ridge))
+        drawn: Floats = normal * (self._scale / np.sqrt(self._arms.ridge))
         if d:
             drawn[:, :d] = one.theta + self._scale * normal[:, :d] @ np.linalg.cholesky(one.covariance).T
         return drawn
