@@ -57,6 +57,25 @@ class Removed(Message, frozen=True, kw_only=True):
     reason: str
 
 
+class LoggedPlace(Message, frozen=True, kw_only=True):
+    """One place of a slate; `probability` is given the places before it."""
+
+    id: str
+    arm: str | None
+    probability: float
+    choices: Annotated[list[Choice], Meta(description="What it was drawn from.")]
+
+
+class LoggedSlate(Message, frozen=True, kw_only=True):
+    """All places of a ranking, or all slots; `probability` is of all together."""
+
+    kind: Literal["ranking", "slots"]
+    probability: float
+    places: list[LoggedPlace]
+    picked: Annotated[str, Meta(description='The arm that somebody picked; "" for none of them.')] | None
+    picked_at: datetime.datetime | None
+
+
 class LoggedDecision(Message, frozen=True, kw_only=True):
     """A decision as the log keeps it. `state`: a deferred one is waiting until it is activated or has expired."""
 
@@ -82,6 +101,7 @@ class LoggedDecision(Message, frozen=True, kw_only=True):
     reward_version: str
     salt_id: str
     overridden_by: OverrideAnswer | None = None
+    slate: LoggedSlate | None = None
 
 
 class Health(Message, frozen=True, kw_only=True):

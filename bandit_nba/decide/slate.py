@@ -8,8 +8,9 @@ applied to the arms that remain for it, as if no others were eligible. So
 holds by construction and each factor is logged. Priorities stay as they are: they compare with the set's first arm,
 "no action" or the baseline, whether it remains or not. Each place has a uniform of its own (see `sample`).
 
-A ranking holds "no action" at most once, where doing nothing ranks, and ends when no arm is left. Slots that are shown
-side by side may each stay empty: "no action" remains for every slot. Actions that come inline have no "no action": the
+A ranking holds "no action" at most once, where doing nothing ranks, and ends when no arm is left; treatments of one
+action are places of their own. Slots are shown side by side: no action stands in two of them, whatever its treatment,
+but each may stay empty, since "no action" remains for every slot. Actions that come inline have no "no action": the
 first of them is an arm as any other, and a slot for which nothing is left holds nothing.
 """
 
@@ -74,6 +75,9 @@ class _Places:
         self._may_stay_empty = np.array([has_none and w.kind == "slots" for w in wanted])
         self._chosen = np.full((len(wanted), self.most), -1, dtype=np.int64)
         self._probability = np.zeros((len(wanted), self.most, len(arms)))
+        self._beside = np.array([w.kind == "slots" for w in wanted])
+        codes: dict[str, int] = {}
+        self._action = np.array([codes.setdefault(arm.action.id, len(codes)) for arm in arms], dtype=np.int64)
 
     def remaining(self, place: int) -> tuple[Ints, Bools]:
         """The slates that still have an arm for this place, int64 (m,), and their remaining arms, bool (m, K)."""
@@ -89,6 +93,8 @@ class _Places:
         """Fill this place of some slates; what stands there stands in no later place, but for "no action" in slots."""
         self._probability[at, place] = probability
         self._chosen[at, place] = chosen
+        again = self._beside[at][:, None] & (self._action == self._action[chosen][:, None])
+        self._left[at] &= ~again
         self._left[at, chosen] = self._may_stay_empty[at] & (chosen == 0)
 
     def filled(self, expected_reward: Floats, priority: Floats) -> list[Slate]:

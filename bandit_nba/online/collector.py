@@ -118,7 +118,12 @@ class Collector:
                 allowed="from the year 2000 until now; a clock may be a day ahead",
             )
         customer = None if outcome.customer_id is None else pseudonym(self._key, outcome.customer_id)
-        payload = _CANONICAL.encode((outcome.type, outcome.decision_id, customer, outcome.amount, occurred_at))
+        if outcome.slot is not None and outcome.decision_id is None:
+            raise InputError(
+                "names a slot of no decision", where="slot", got=outcome.slot, hint="name the decision, too"
+            )
+        said: tuple[object, ...] = (outcome.type, outcome.decision_id, customer, outcome.amount, occurred_at)
+        payload = _CANONICAL.encode(said if outcome.slot is None else (*said, outcome.slot))
         return outcome_store.Outcome(
             id=outcome.outcome_id,
             type=outcome.type,
@@ -127,6 +132,7 @@ class Collector:
             customer=customer,
             amount=outcome.amount,
             occurred_at=occurred_at,
+            slot=outcome.slot,
         )
 
 

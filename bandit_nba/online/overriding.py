@@ -51,7 +51,7 @@ class Overriding:
                 raise UnknownIdError("no such decision", where="decisionId", got=decision)
             known = overrides.get(connection, decision)
             if known is None:
-                _refuse_late(record, now_s=now_s)
+                refuse_late(record, now_s=now_s)
                 _refuse_arm(logged(record), request.arm)
                 made = Override(
                     decision=decision,
@@ -96,7 +96,8 @@ def answer_of(override: Override, record: DecisionRecord) -> OverrideAnswer:
     )
 
 
-def _refuse_late(record: DecisionRecord, *, now_s: float) -> None:
+def refuse_late(record: DecisionRecord, *, now_s: float) -> None:
+    """Raise `RefusedError` where a person's choice comes after the decision has expired or matured."""
     if record.activate_by is not None and record.activated_at is None and record.activate_by < now_s:
         raise RefusedError(
             "the decision has expired", where="activateBy", got=moment(record.activate_by).isoformat(), hint=_ASK_ANEW

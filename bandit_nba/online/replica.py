@@ -19,9 +19,18 @@ from bandit_nba.online.answering import Answer, moment
 from bandit_nba.online.catalogue_feed import CatalogueFeed
 from bandit_nba.online.collector import Collected, Collector
 from bandit_nba.online.decider import Decider
-from bandit_nba.online.messages import CustomerProfile, DecisionRequest, Outcome, OverrideAnswer, OverrideRequest
+from bandit_nba.online.messages import (
+    CustomerProfile,
+    DecisionRequest,
+    Outcome,
+    OverrideAnswer,
+    OverrideRequest,
+    PickAnswer,
+    PickRequest,
+)
 from bandit_nba.online.model_feed import ModelFeed, Registry, StoredModels
 from bandit_nba.online.overriding import Overriding
+from bandit_nba.online.picking import Picking
 from bandit_nba.online.profiles import ProfileBook
 from bandit_nba.store import contacts as contact_store
 from bandit_nba.store import decisions as decision_store
@@ -57,6 +66,7 @@ class Replica:
         self.collector = Collector(workspace, database, clock=clock, catalogues=self.catalogues)
         self.profiles = ProfileBook(workspace, database, clock=clock, catalogues=self.catalogues)
         self.overriding = Overriding(workspace.pseudonym_key, database, clock=clock)
+        self.picking = Picking(database, clock=clock)
         self._clock = clock
         self._started_s = clock()
         self._status: tuple[float, state.Status] | None = None
@@ -152,6 +162,10 @@ class Replica:
     async def overridden(self, record: DecisionRecord) -> OverrideAnswer | None:
         """What an employee did in place of a decision, None if it stands."""
         return await self._aside(self.overriding.of, record)
+
+    async def pick(self, decision: str, request: PickRequest) -> tuple[PickAnswer, bool]:
+        """Keep what somebody took of a ranking; True beside it where it was known. Raises as `Picking.pick` does."""
+        return await self._aside(self.picking.pick, decision, request)
 
     async def decision(self, decision: str) -> DecisionRecord:
         """A decision as it is stored. Raises `UnknownIdError`."""

@@ -2,16 +2,25 @@
 
 import msgspec
 
+from bandit_nba.decide import slate_log
 from bandit_nba.decide.record import DecisionRecord, logged
 from bandit_nba.online.answering import moment
-from bandit_nba.online.messages import DecisionAnswer, DecisionRequest, OverrideAnswer, OverrideRequest
+from bandit_nba.online.messages import (
+    DecisionAnswer,
+    DecisionRequest,
+    OverrideAnswer,
+    OverrideRequest,
+    PickAnswer,
+    PickRequest,
+)
 from bandit_nba.online.replica import Replica
 from serve import problem as problems
-from serve.endpoint import Call, Operation, Reply
-from serve.wire import Choice, LoggedDecision, Removed, State
+from serve.endpoint import MIB, Call, Operation, Reply
+from serve.wire import Choice, LoggedDecision, LoggedPlace, LoggedSlate, Removed, State
 
 _REQUEST = msgspec.json.Decoder(DecisionRequest)
 _OVERRIDE = msgspec.json.Decoder(OverrideRequest)
+_PICK = msgspec.json.Decoder(PickRequest)
 
 
 def operations(replica: Replica) -> list[Operation]:
@@ -26,6 +35,10 @@ def operations(replica: Replica) -> list[Operation]:
 
     async def override(call: Call) -> Reply:
         answer, known = await replica.override(call.params["decisionId"], _OVERRIDE.decode(call.body))
+        return Reply(200 if known else 201, msgspec.json.encode(answer))
+
+    async def pick(call: Call) -> Reply:
+        answer, known = await replica.pick(call.params["decisionId"], _PICK.decode(call.body))
         return Reply(200 if known else 201, msgspec.json.encode(answer))
 
     async def look(call: Call) -> Reply:
@@ -44,6 +57,7 @@ def operations(replica: Replica) -> list[Operation]:
             summary="Decide the next best action for a customer. The same id again gives the same answer.",
             handler=decide,
             takes=(DecisionRequest,),
+            limit_bytes=4 * MIB,
             replies={201: (DecisionAnswer,), 200: (DecisionAnswer,)},
             refuses=(problems.CONFLICT, *problems.OF_STORE),
             example={"decisionId": "web-7c1f", "customerId": "4711", "channel": "web", "facts": {}},
@@ -69,6 +83,17 @@ def operations(replica: Replica) -> list[Operation]:
             example={"arm": "network_status", "reason": "The customer asked about the network.", "employeeId": "e-7"},
         ),
         Operation(
+            method="POST",
+            path=f"{one}/pick",
+            name="pickFromDecision",
+            summary="Keep which arm of a ranking somebody took. A pick has no probability and does not teach.",
+            handler=pick,
+            takes=(PickRequest,),
+            replies={201: (PickAnswer,), 200: (PickAnswer,)},
+            refuses=(problems.UNKNOWN_ID, problems.REFUSED, problems.CONFLICT, *problems.OF_STORE),
+            example={"arm": "network_status"},
+        ),
+        Operation(
             method="GET",
             path=one,
             name="getDecision",
@@ -82,7 +107,8 @@ def operations(replica: Replica) -> list[Operation]:
 
 def _logged(record: DecisionRecord, overridden_by: OverrideAnswer | None, *, now_s: float) -> LoggedDecision:
     stored = logged(record)
-    action, _, treatment = stored.arm.partition("/")
+    # The id of an action that came with its request may hold a slash.
+    action, _, treatment = stored.arm.partition("/") if stored.inline_actions is None else (stored.arm, "", "")
     return LoggedDecision(
         decision_id=stored.id,
         channel=stored.channel,
@@ -109,6 +135,31 @@ def _logged(record: DecisionRecord, overridden_by: OverrideAnswer | None, *, now
         reward_version=stored.versions.reward,
         salt_id=stored.versions.salt,
         overridden_by=overridden_by,
+        slate=_slate(record, stored.slate),
+    )
+
+
+def _slate(record: DecisionRecord, slate: slate_log.LoggedSlate | None) -> LoggedSlate | None:
+    if slate is None:
+        return None
+    return LoggedSlate(
+        kind="ranking" if slate.kind == "ranking" else "slots",
+        probability=slate.propensity,
+        places=[
+            LoggedPlace(
+                id=place.id,
+                arm=place.arm,
+                probability=place.propensity,
+                choices=[
+                    Choice(arm=arm, probability=p, expected_reward=q)
+                    for arm, p, q in zip(slate.arms, place.probabilities, slate.expected_rewards, strict=True)
+                    if p > 0.0
+                ],
+            )
+            for place in slate.slots
+        ],
+        picked=record.picked,
+        picked_at=None if record.picked_at is None else moment(record.picked_at),
     )
 
 

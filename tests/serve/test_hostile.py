@@ -123,7 +123,7 @@ def test_only_json_is_taken(client: Client, content_type: str | None, status: in
 
 
 def test_bodies_are_bounded_whether_they_say_their_length_or_not(client: Client) -> None:
-    body = b'{"channel":"web","decisionId":"' + b"x" * 2**20 + b'"}'
+    body = b'{"channel":"web","decisionId":"' + b"x" * 2**22 + b'"}'
     said = asyncio.run(
         client.send(
             "POST", "/v1/decisions", b"", headers={"content-type": "application/json", "content-length": "9999999"}
