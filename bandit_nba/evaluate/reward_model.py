@@ -1,20 +1,22 @@
-"""A cross-fitted model of the expected reward of every logged cell, for the doubly robust estimators.
+"""The reward model of the doubly robust estimators: a ridge regression per arm, pooled towards all arms.
 
-For each fold of customers two ridge regressions are fitted on the others: the reward on the features over all arms, and
-for each arm what is left. An arm with few decisions is thus pulled towards the mean of all arms, not towards zero.
-No customer's decision is predicted by a model that saw that customer (cross-fitting: Chernozhukov et al. 2018).
+The reward is regressed on the features over all arms, and then, for each arm, what is left. An arm with few decisions
+is thus pulled towards the mean of all arms, not towards zero.
 """
+
+from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.linear_model import Ridge
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.batch import Floats
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.policy import FeatureSettings
+from bandit_nba.evaluate.cross_fit import cross_fit
 from bandit_nba.evaluate.log import LoggedDecisions
+from bandit_nba.evaluate.sample import FloatArray, IntArray
 
-FOLDS = 5
 PENALTY_SHARED = 10.0
 PENALTY_ARM = 30.0
 MIN_DECISIONS_OF_ARM = 20
@@ -25,34 +27,50 @@ def cross_fitted(
     features: FeatureSettings,
     *,
     rng: np.random.Generator,
-    folds: int = FOLDS,
     reward_range: tuple[float, float] = (0.0, 1.0),
 ) -> Floats:
-    """Expected reward of every cell of the log, float64 (cells,), within `reward_range`."""
-    x = _design(log, features)
-    fold_of = rng.integers(folds, size=int(log.group.max()) + 1)[log.group]
-    chosen = log.arm[log.chosen]
-    predicted = np.empty((len(log), len(log.arms)))
-    for fold in range(folds):
-        out = fold_of == fold
-        predicted[out] = _fitted(x[~out], chosen[~out], log.reward[~out], x[out], len(log.arms))
-    return np.clip(predicted[log.row, log.arm], *reward_range)
+    """Expected reward of every cell of the log, float64 (cells,), each from a model blind to the cell's customer."""
+    found = cross_fit(
+        _design(log, features),
+        log.arm[log.chosen],
+        log.reward,
+        n_arms=len(log.arms),
+        model=PooledRidge,
+        groups=log.group,
+        reward_range=reward_range,
+        rng=rng,
+    )
+    by_cell: Floats = found.by_arm[log.row, log.arm]
+    return by_cell
 
 
-def _fitted(x: sp.csr_array, arm: Ints, reward: Floats, ahead: sp.csr_array, arms: int) -> Floats:
-    """Predictions for the rows of `ahead`, float64 (rows, arms)."""
-    shared = Ridge(alpha=PENALTY_SHARED).fit(x, reward)
-    rest = reward - shared.predict(x)
-    base = shared.predict(ahead)
-    predicted = np.repeat(base[:, None], arms, axis=1)
-    for a in range(arms):
-        rows = np.flatnonzero(arm == a)
-        if len(rows) >= MIN_DECISIONS_OF_ARM:
-            predicted[:, a] += Ridge(alpha=PENALTY_ARM).fit(x[rows], rest[rows]).predict(ahead)
-    return predicted
+class PooledRidge:
+    """One ridge regression over all arms, and one per arm on its residuals where the arm has 20 decisions or more."""
+
+    def fit(self, features: FloatArray, arms: IntArray, rewards: FloatArray, weights: FloatArray) -> Self:
+        """Learn from (n, d) features, (n,) arms and rewards, with non-negative weights (n,)."""
+        self._shared = Ridge(alpha=PENALTY_SHARED).fit(features, rewards, sample_weight=weights)
+        rest = rewards - self._shared.predict(features)
+        self._of_arm: dict[int, Ridge] = {}
+        for arm in np.unique(arms).tolist():
+            mine = arms == arm
+            if np.count_nonzero(mine) >= MIN_DECISIONS_OF_ARM:
+                ridge = Ridge(alpha=PENALTY_ARM)
+                self._of_arm[arm] = ridge.fit(features[mine], rest[mine], sample_weight=weights[mine])
+        return self
+
+    def predict(self, features: FloatArray, arms: IntArray) -> FloatArray:
+        """Expected reward of each row's arm, float64 (n,)."""
+        predicted: FloatArray = self._shared.predict(features)
+        for arm in np.unique(arms).tolist():
+            if arm in self._of_arm:
+                mine = arms == arm
+                predicted[mine] += self._of_arm[arm].predict(features[mine])
+        return predicted
 
 
-def _design(log: LoggedDecisions, features: FeatureSettings) -> sp.csr_array:
-    """The policy's own features of each decision, as a sparse matrix (N, V)."""
+def _design(log: LoggedDecisions, features: FeatureSettings) -> FloatArray:
+    """The policy's own features of each decision, float64 (N, V)."""
     rows = Featuriser(features, log.facts.schema).contexts(log.facts, log.channels)
-    return sp.csr_array((rows.values, rows.terms, rows.indptr), shape=(len(rows), len(rows.names)))
+    table = sp.csr_array((rows.values, rows.terms, rows.indptr), shape=(len(rows), len(rows.names)))
+    return np.asarray(table.toarray(), dtype=np.float64)
