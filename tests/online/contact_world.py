@@ -1,0 +1,89 @@
+"""A workspace under contact rules, asked for the same few customers again and again; also in processes of its own:
+`python contact_world.py WORKSPACE SEED DECISIONS`."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import sqlalchemy as sa
+
+from bandit_nba.catalogue import Action, Catalogue, ContactRule, Group
+from bandit_nba.catalogue.rules import compile_rules
+from bandit_nba.decide.salt import Salt
+from bandit_nba.decide.scoring import NoModel, Scorer
+from bandit_nba.online.answering import Answer
+from bandit_nba.online.decider import Decider
+from bandit_nba.online.messages import DecisionRequest
+from bandit_nba.store.database import Database
+from bandit_nba.workspace import Secrets, Workspace, open_workspace
+
+GROUPS = {"tv": "sell", "case": "sell", "bill": "serve", "tip": "serve"}
+CAPS = (
+    ContactRule(kind="cap", scope="action", max=1, within="PT1H"),
+    ContactRule(kind="cap", scope="group", names=("sell",), max=1, within="PT1H"),
+    ContactRule(kind="cap", scope="channel", names=("email",), max=2, within="PT1H"),
+    ContactRule(kind="cap", scope="all", max=3, within="PT1H"),
+)
+SALT = Salt(id="s1", key=bytes(range(32)))
+
+
+class Unlearned:
+    """Before any model, all that is eligible is equally likely. `meanwhile` runs between reading and writing."""
+
+    def __init__(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self.meanwhile = meanwhile
+
+    def current(self) -> Scorer:
+        self.meanwhile()
+        return NoModel()
+
+
+def under(workspace: Workspace, *rules: ContactRule) -> Workspace:
+    """The workspace with four plain actions under these contact rules, and always the same salt."""
+    catalogue = Catalogue(
+        facts=workspace.catalogue.facts,
+        groups={"sell": Group(), "serve": Group(), **workspace.catalogue.groups},
+        contact_rules=rules,
+        actions=tuple(Action(id=name, kind="offer", group=group) for name, group in GROUPS.items()),
+    )
+    secrets = Secrets(salt=SALT, salts={"s1": SALT}, pseudonym_key=workspace.pseudonym_key)
+    return replace(workspace, catalogue=catalogue, rules=compile_rules(catalogue), secrets=secrets)
+
+
+def ask(decision: str, customer: str | None = "c", channel: str = "web", **more: object) -> DecisionRequest:
+    named = {} if customer is None else {"customerId": customer}
+    return msgspec.convert({"decisionId": decision, "channel": channel, **named, **more}, DecisionRequest)
+
+
+def play(workspace: Workspace, *, seed: int, decisions: int, customers: int = 12) -> int:
+    """Ask for few customers in batches of random size; gives how many were answered."""
+    rng = np.random.default_rng(seed)
+    database = Database.open(workspace.database_url)
+    decider = Decider(workspace, database, Unlearned())
+    answered = asked = 0
+    try:
+        while asked < decisions:
+            batch: list[DecisionRequest] = []
+            for _ in range(int(rng.integers(1, 5))):
+                channel = str(rng.choice(["web", "email"]))
+                batch.append(ask(f"d-{seed}-{asked}", f"c-{rng.integers(customers)}", channel))
+                asked += 1
+            answered += sum(isinstance(answer, Answer) for answer in decider.decide_batch(batch))
+    finally:
+        database.close()
+    return answered
+
+
+def in_order(database: Database) -> Sequence[sa.Row[tuple[str, str, str, float, str, bytes]]]:
+    """All decisions in the order in which they were written: id, customer, channel, decided_at, arm, removed."""
+    text = "SELECT id, customer, channel, decided_at, arm, removed FROM decisions ORDER BY rowid"
+    with database.read() as connection:
+        return connection.execute(sa.text(text)).all()
+
+
+if __name__ == "__main__":
+    _, path, seed, decisions = sys.argv
+    print(play(under(open_workspace(Path(path)), *CAPS), seed=int(seed), decisions=int(decisions)))
