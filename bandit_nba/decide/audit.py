@@ -40,9 +40,9 @@ class AuditResult:
 
     differing: rows with any difference; differ: rows by what differs ("record", "definitions", "eligible set",
     "expected reward", "distribution", "chosen arm", "component", "shadow", "slate"). erased: rows whose facts were
-    erased, of which only the choice could be checked. max_difference: the largest between a logged and a recomputed probability.
-    pit: how the choices' randomised PIT fills its bins; pit_p_value: None for fewer than 100 rows. first: the first ten
-    rows that differ.
+    erased, of which only the choice could be checked. max_difference: the largest between a logged and a recomputed
+    probability. pit: how the choices' randomised PIT fills its bins; pit_p_value: None for fewer than 100 rows. first:
+    the first ten rows that differ.
     """
 
     rows: int

@@ -19,7 +19,7 @@ from bandit_nba.learn.compile import CompiledScorer
 from bandit_nba.learn.sparse import SparseWeights
 from tests.decide import decide_world as world
 
-KINDS = ("greedy", "epsilon_greedy", "squarecb", "uniform")
+KINDS = ("greedy", "epsilon_greedy", "epsilon_decay", "softmax", "squarecb", "thompson", "uniform")
 ARRAYS = ("expected_reward", "priority", "probability", "chosen", "propensity")
 
 

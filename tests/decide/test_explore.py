@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bandit_nba.decide.batch import Bools, Floats
-from bandit_nba.decide.explore import full_support, probabilities, squarecb_gamma
+from bandit_nba.decide.explore import full_support, probabilities, share_explored, squarecb_gamma
 from bandit_nba.decide.policy import Exploration
 
-KINDS = ("greedy", "epsilon_greedy", "squarecb", "uniform")
+KINDS = ("greedy", "epsilon_greedy", "epsilon_decay", "softmax", "squarecb", "thompson", "uniform")
 EVERY = [
     Exploration(kind=kind, epsilon=epsilon, floor=floor)  # type: ignore[arg-type]  # the literals of KINDS
     for kind, epsilon, floor in product(KINDS, (0.0, 0.05, 1.0), (0.0, 0.05, 1.0))
@@ -67,6 +67,57 @@ class TestByHand:
             _row(0.0, 0.3, 0.3, exploration=Exploration(floor=0.0)), [1 / 33, 16 / 33, 16 / 33], atol=1e-15
         )
 
+    def test_epsilon_halves_with_what_was_learned(self) -> None:
+        """epsilon .2, half_life 100: .2 before any example, .1 after 100, .05 after 300."""
+        decay = Exploration(kind="epsilon_decay", epsilon=0.2, half_life=100.0, floor=0.0)
+
+        assert [share_explored(decay, n=n) for n in (0, 100, 300)] == pytest.approx([0.2, 0.1, 0.05])
+        np.testing.assert_allclose(_row(0.0, 0.3, exploration=decay, n=300), [0.025, 0.975], atol=1e-15)
+
+    def test_softmax(self) -> None:
+        """Temperature .5 of a range of 2: gaps .3 and .1 give e^-.3 and e^-.1 beside 1."""
+        soft = Exploration(kind="softmax", temperature=0.5, floor=0.0)
+        weights = np.exp([-0.3, 0.0, -0.1])
+
+        got = _row(0.0, 0.3, 0.2, np.nan, exploration=soft, priority_range=2.0)
+
+        np.testing.assert_allclose(got, [*(weights / weights.sum()), 0.0], atol=1e-15)
+
+    def test_softmax_with_a_floor(self) -> None:
+        soft = Exploration(kind="softmax", temperature=0.1, floor=0.2)
+        weights = np.exp([-3.0, 0.0, 0.0])
+
+        got = _row(0.0, 0.3, 0.3, exploration=soft)
+
+        np.testing.assert_allclose(got, 0.8 * weights / weights.sum() + 0.2 / 3, atol=1e-15)
+
+    @pytest.mark.parametrize("temperature", [1e-300, 1e-9, 1e9])
+    @pytest.mark.parametrize("size", [1e-300, 1.0, 1e300])
+    def test_softmax_of_any_size_stays_a_distribution(self, temperature: float, size: float) -> None:
+        soft = Exploration(kind="softmax", temperature=temperature, floor=0.0)
+
+        got = _row(0.0, size, -size, size / 2, exploration=soft)
+
+        assert np.isfinite(got).all()
+        assert sum(got) == pytest.approx(1.0, abs=1e-12)
+        assert max(got) == got[1]
+
+    def test_thompson_is_the_share_of_members_that_prefer_an_arm(self) -> None:
+        """Four members: one for the first arm, two for the last, one torn between the last two; floor .1 on top."""
+        members = np.array([[[3.0, 1.0, 2.0]], [[0.0, 1.0, 2.0]], [[0.0, 1.0, 5.0]], [[0.0, 4.0, 4.0]]])
+        for floor in (0.0, 0.1):
+            thompson = Exploration(kind="thompson", floor=floor)
+
+            got = probabilities(
+                members.mean(axis=0), np.ones((1, 3), dtype=bool), thompson, n=1, priority_range=1.0, members=members
+            )
+
+            shares = np.array([0.25, 0.125, 0.625])
+            np.testing.assert_allclose(got[0], (1 - floor) * shares + floor / 3, atol=1e-15)
+
+    def test_thompson_with_one_model_is_greedy(self) -> None:
+        assert _row(0.0, 0.3, 0.3, exploration=Exploration(kind="thompson", floor=0.0)) == [0.0, 0.5, 0.5]
+
     @pytest.mark.parametrize("kind", KINDS)
     def test_before_any_model_all_tie_and_share_equally(self, kind: str) -> None:
         exploration = Exploration(kind=kind)  # type: ignore[arg-type]  # a literal of KINDS
@@ -107,7 +158,7 @@ class TestContract:
     def test_lack_of_support_is_declared(self, exploration: Exploration) -> None:
         priority, mask = _ragged(np.random.default_rng(1), rows=300, arms=5)
 
-        p = probabilities(priority, mask, exploration, n=100, priority_range=1.0)
+        p = probabilities(priority, mask, exploration, n=100, priority_range=1e-9)
 
         assert (p[mask] > 0.0).all() == full_support(exploration)
 
