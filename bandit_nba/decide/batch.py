@@ -85,6 +85,10 @@ class Facts:
         columns = {name: _slice(c, start, stop) for name, c in self.columns.items()}
         return Facts(size=stop - start, schema=self.schema, columns=columns)
 
+    def at(self, rows: Ints) -> "Facts":
+        """The rows named, in that order."""
+        return Facts(size=len(rows), schema=self.schema, columns={n: _picked(c, rows) for n, c in self.columns.items()})
+
 
 def _column(cells: list[FactValue | None], kind: str) -> Column:
     if kind in ("number", "boolean"):
@@ -122,6 +126,23 @@ def _slice(column: Column, start: int, stop: int) -> Column:
         codes, values = _in_use(column.codes[lo:hi], column.values)
         return CodedSets(indptr=column.indptr[start : stop + 1] - lo, codes=codes, values=values)
     return column[start:stop]
+
+
+def _picked(column: Column, rows: Ints) -> Column:
+    if isinstance(column, Coded):
+        return Coded(codes=column.codes[rows], values=column.values)
+    if isinstance(column, CodedSets):
+        indptr, at = gathered_cells(column.indptr, rows)
+        return CodedSets(indptr=indptr, codes=column.codes[at], values=column.values)
+    return column[rows]
+
+
+def gathered_cells(indptr: Ints, rows: Ints) -> tuple[Ints, Ints]:
+    """Of ragged rows: the offsets of those named, and where their cells were."""
+    counts = np.diff(indptr)[rows]
+    fresh = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(counts, out=fresh[1:])
+    return fresh, np.repeat(indptr[rows] - fresh[:-1], counts) + np.arange(fresh[-1])
 
 
 def _in_use(codes: Ints, values: tuple[str, ...]) -> tuple[Ints, tuple[str, ...]]:

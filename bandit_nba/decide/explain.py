@@ -14,6 +14,7 @@ from bandit_nba.decide.batch import Decisions, Floats, Kind, Requests, Stage
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.explore import squarecb_gamma
 from bandit_nba.decide.policy import Exploration
+from bandit_nba.decide.prior import shrinkage
 from bandit_nba.decide.recompute import Past, decide_again, maker
 from bandit_nba.decide.record import LoggedDecision
 from bandit_nba.decide.scoring import FeatureRows, NoModel, Scorer
@@ -115,7 +116,9 @@ def explain_logged(logged: LoggedDecision, past: Past) -> Explanation:
     """
     versions, made_by = logged.versions, maker(logged)
     scorer = past.scorer(versions) if made_by == "engine" else NoModel()
-    return _explained(decide_again([logged], versions, made_by, past), past.engine(versions), scorer)
+    actions = logged.inline_actions
+    again = decide_again([logged], versions, made_by, past, inline_actions=actions)
+    return _explained(again, past.engine(versions, inline_actions=actions), scorer)
 
 
 def _explained(decisions: Decisions, engine: Engine, scorer: Scorer) -> Explanation:
@@ -161,11 +164,15 @@ def _apart(
         return [()] * len(eligible)
     contexts = engine.featuriser.contexts(decisions.requests.facts, decisions.requests.channels)
     found = scorer.terms(contexts, engine.arm_features, 0)
-    rewards = found.contributions[:, eligible]
+    names, rewards = found.names, found.contributions
+    prior = shrinkage(engine.arms, engine.policy.priors, scorer)
+    if prior is not None:
+        names, rewards = prior.apart(names, rewards)
+    rewards = rewards[:, eligible]
     beside = rewards - rewards.mean(axis=1, keepdims=True)
     return [
         tuple(
-            Contribution(term=found.names[t], reward=float(rewards[t, k]), beside_others=float(beside[t, k]))
+            Contribution(term=names[t], reward=float(rewards[t, k]), beside_others=float(beside[t, k]))
             for t in np.argsort(-np.abs(beside[:, k]), kind="stable").tolist()
         )
         for k in range(len(eligible))

@@ -53,6 +53,10 @@ class Shrinkage:
         shrunk: Floats = scores * self.weight + self.offset
         return shrunk
 
+    def apart(self, names: Sequence[str], contributions: Floats) -> tuple[tuple[str, ...], Floats]:
+        """What scores are sums of, (T, K) beside T names, with the prior's part as one more."""
+        return (*names, "prior"), np.vstack([contributions * self.weight, self.offset])
+
 
 def shrinkage(arms: Sequence[Arm], priors: Mapping[str, Prior], model: object) -> Shrinkage | None:
     """What priors make of this model's scores for these arms; None where none is declared."""

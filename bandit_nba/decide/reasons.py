@@ -48,7 +48,7 @@ def _reasons(
     rewards, names = found.contributions, found.names
     prior = shrinkage(engine.arms, engine.policy.priors, scorer)
     if prior is not None:
-        rewards, names = np.vstack([rewards * prior.weight, prior.offset]), (*names, "prior")
+        names, rewards = prior.apart(names, rewards)
     beside = rewards - rewards[:, among].mean(axis=1, keepdims=True)
     return [
         tuple(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit_nba.catalogue import FactSchema
-from bandit_nba.decide.batch import Coded, Facts, Floats, Ints
+from bandit_nba.decide.batch import Coded, Facts, Floats, Ints, gathered_cells
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import InputError, RefusedError
 from bandit_nba.store.tables import OVERRIDDEN
@@ -22,6 +22,8 @@ class LoggedDecisions:
     Cells are ragged: row i's eligible arms are `arm[indptr[i]:indptr[i+1]]`, codes into `arms`, with `probability`
     beside them. `chosen` is the flat index of the arm that was chosen; `reward` what was received within the wait.
     `group` codes the customer (each anonymous decision is its own). `left_out` counts the rows not among the N, by why.
+    `actions` are JSON of the distinct sets of actions that requests brought, `brought` int64 (N,) the row's set, -1 for
+    the catalogue's; None where no request brought any.
     """
 
     ids: Sequence[str]
@@ -36,6 +38,8 @@ class LoggedDecisions:
     chosen: Ints
     reward: Floats
     left_out: Mapping[str, int] = field(default_factory=dict)
+    actions: tuple[bytes, ...] = ()
+    brought: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -73,6 +77,28 @@ class LoggedDecisions:
             chosen=self.chosen[first:last] - lo,
             reward=self.reward[first:last],
             left_out=self.left_out,
+            actions=self.actions,
+            brought=None if self.brought is None else self.brought[first:last],
+        )
+
+    def at(self, rows: Ints) -> "LoggedDecisions":
+        """The decisions named, in that order."""
+        indptr, cells = gathered_cells(self.indptr, rows)
+        return LoggedDecisions(
+            ids=[self.ids[i] for i in rows.tolist()],
+            group=self.group[rows],
+            decided_at=self.decided_at[rows],
+            channels=Coded(codes=self.channels.codes[rows], values=self.channels.values),
+            facts=self.facts.at(rows),
+            arms=self.arms,
+            indptr=indptr,
+            arm=self.arm[cells],
+            probability=self.probability[cells],
+            chosen=self.chosen[rows] - self.indptr[rows] + indptr[:-1],
+            reward=self.reward[rows],
+            left_out=self.left_out,
+            actions=self.actions,
+            brought=None if self.brought is None else self.brought[rows],
         )
 
 
@@ -131,6 +157,8 @@ class _Builder:
         self.chosen: list[int] = []
         self.reward: list[float] = []
         self.codes: dict[str, int] = {}
+        self.actions: dict[bytes, int] = {}
+        self.brought: list[int] = []
         self.parsed: dict[bytes, tuple[list[str], Ints]] = {}  # eligible sets repeat: each is read once
 
     def add(self, record: DecisionRecord, reward: float) -> None:
@@ -154,6 +182,8 @@ class _Builder:
         self.probability.append(probability)
         self.chosen.append(chosen)
         self.reward.append(reward)
+        inline = record.inline_actions
+        self.brought.append(-1 if inline is None else self.actions.setdefault(inline, len(self.actions)))
 
     def build(self, schema: FactSchema, left_out: Mapping[str, int]) -> LoggedDecisions:
         order = np.lexsort((np.array(self.ids, dtype=object), np.array(self.decided_at)))
@@ -176,4 +206,6 @@ class _Builder:
             chosen=indptr[:-1] + np.array([self.chosen[i] for i in order], dtype=np.int64),
             reward=np.array([self.reward[i] for i in order]),
             left_out=left_out,
+            actions=tuple(self.actions),
+            brought=np.array([self.brought[i] for i in order], dtype=np.int64) if self.actions else None,
         )

@@ -4,18 +4,20 @@ A judged policy gives a probability for every cell of the log (see `LoggedDecisi
 """
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
 from bandit_nba.catalogue import Arm
-from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.decide.arbitrate import Arbiter, RewardUnit
-from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.batch import Bools, Floats, Ints, gathered_cells
 from bandit_nba.decide.explore import probabilities
 from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.inline import arms_of, decoded
 from bandit_nba.decide.mandatory import Mandatory
 from bandit_nba.decide.policy import Exploration, Policy
+from bandit_nba.decide.prior import shrinkage
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate.log import LoggedDecisions
@@ -75,7 +77,7 @@ class Uniform:
 
 
 class Fixed:
-    """One arm for everybody who may have it, "no action" for the others.
+    """One arm for everybody who may have it, for the others "no action", or the first of actions that came inline.
 
     `chosen_until` is the last decision that was looked at to choose the arm.
     """
@@ -86,11 +88,12 @@ class Fixed:
         self.learned_until = chosen_until
 
     def replay(self, log: LoggedDecisions) -> Floats:
-        """1 at the arm where it is eligible, otherwise 1 at "no action"."""
+        """1 at the arm where it is eligible, otherwise 1 at the first: "no action", or the baseline."""
         is_arm: Bools = log.arm == _code(log, self.arm)
         has_arm = np.logical_or.reduceat(is_arm, log.indptr[:-1])
-        is_none = (log.arm == _code(log, NO_ACTION)) & ~has_arm[log.row]
-        return np.where(is_arm | is_none, 1.0, 0.0)
+        is_first = np.zeros(len(log.arm), dtype=np.bool_)
+        is_first[log.indptr[:-1]] = True
+        return np.where(is_arm | (is_first & ~has_arm[log.row]), 1.0, 0.0)
 
 
 class Learned:
@@ -120,13 +123,25 @@ class Learned:
 
     def replay(self, log: LoggedDecisions) -> Floats:
         """The distribution over each row's logged eligible set; arms that are gone from the catalogue get nothing."""
-        mask, column = self._mask(log)
+        if log.brought is None:
+            return self._replay(log, self._arms)
+        replayed = np.empty(len(log.arm))
+        order = np.argsort(log.brought, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(log.brought[order])) + 1):
+            brought = int(log.brought[rows[0]])
+            arms = self._arms if brought < 0 else arms_of(decoded(log.actions[brought]))
+            replayed[gathered_cells(log.indptr, rows)[1]] = self._replay(log.at(rows), arms)
+        return replayed
+
+    def _replay(self, log: LoggedDecisions, arms: tuple[Arm, ...]) -> Floats:
+        """The same where all rows choose among these arms."""
+        mask, column = _mask(log, arms)
         featuriser = Featuriser(self._policy.features, log.facts.schema)
-        scores = self._scorer.score(featuriser.contexts(log.facts, log.channels), featuriser.arms(self._arms))
-        arbiter = Arbiter(self._arms, self._policy.arbitration, reward_unit=self._reward_unit)
-        priority = arbiter.priorities(
-            np.where(mask, scores, np.nan), facts=log.facts, channels=log.channels, decided_at=log.decided_at
-        )
+        scores = self._scorer.score(featuriser.contexts(log.facts, log.channels), featuriser.arms(arms))
+        prior = shrinkage(arms, self._policy.priors, self._scorer)
+        expected = np.where(mask, scores if prior is None else prior.of(scores), np.nan)
+        arbiter = Arbiter(arms, self._policy.arbitration, reward_unit=self._reward_unit)
+        priority = arbiter.priorities(expected, facts=log.facts, channels=log.channels, decided_at=log.decided_at)
         chance = probabilities(
             priority,
             mask,
@@ -134,19 +149,20 @@ class Learned:
             n=self._scorer.examples_learned,
             priority_range=self._policy.arbitration.priority_range,
         )
-        chance = Mandatory(self._arms).first(chance, mask)
+        chance = Mandatory(arms).first(chance, mask)
         cells = column[log.arm]
         replayed: Floats = np.where(cells >= 0, chance[log.row, cells], 0.0)
         return replayed
 
-    def _mask(self, log: LoggedDecisions) -> tuple[Bools, Ints]:
-        """Eligible cells over this catalogue's arms, bool (N, K), and the column of each logged arm, -1 for gone."""
-        position = {arm.id: k for k, arm in enumerate(self._arms)}
-        column = np.array([position.get(name, -1) for name in log.arms], dtype=np.int64)
-        mask = np.zeros((len(log), len(self._arms)), dtype=np.bool_)
-        known = column[log.arm] >= 0
-        mask[log.row[known], column[log.arm[known]]] = True
-        return mask, column
+
+def _mask(log: LoggedDecisions, arms: Sequence[Arm]) -> tuple[Bools, Ints]:
+    """Eligible cells over these arms, bool (N, K), and the column of each logged arm, -1 for gone."""
+    position = {arm.id: k for k, arm in enumerate(arms)}
+    column = np.array([position.get(name, -1) for name in log.arms], dtype=np.int64)
+    mask = np.zeros((len(log), len(arms)), dtype=np.bool_)
+    known = column[log.arm] >= 0
+    mask[log.row[known], column[log.arm[known]]] = True
+    return mask, column
 
 
 def _code(log: LoggedDecisions, arm: str) -> int:

@@ -28,7 +28,7 @@ def operations(replica: Replica) -> list[Operation]:
 
     async def decide(call: Call) -> Reply:
         answer = await replica.decide(_REQUEST.decode(call.body))
-        return Reply(200 if answer.replayed else 201, answer.body)
+        return Reply(201 if answer.durable and not answer.replayed else 200, answer.body)
 
     async def activate(call: Call) -> Reply:
         return await told(await replica.activate(call.params["decisionId"]))

@@ -48,6 +48,7 @@ def test_openapi_describes_every_operation(client: Client) -> None:
         ("POST", "/v1/outcomes"),
         ("PUT", "/v1/customers"),
         ("GET", "/v1/status"),
+        ("POST", "/v1/decisions/{decisionId}/pick"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),
     }
