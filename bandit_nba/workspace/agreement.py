@@ -11,6 +11,7 @@ from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.mixture import check_mixture
 from bandit_nba.decide.policies.declared import declared_baseline
 from bandit_nba.decide.policy import Policy
+from bandit_nba.decide.prior import DEFAULT
 from bandit_nba.errors import NbaError, SettingsError
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.options import linear_form
@@ -50,6 +51,11 @@ def policy_problems(
 
     What deciding and learning make of the files is made here once, so that nothing is refused later than at load.
     """
+    low, high = rewards.range
+    for group, prior in policy.priors.items():
+        if not low <= prior.rate <= high:
+            place, allowed = f"{where}: priors.{group}.rate", f"{low:g} to {high:g}, the range in rewards.toml"
+            yield SettingsError("is no reward that an action can have", where=place, got=prior.rate, allowed=allowed)
     yield from outcome_problems(catalogue, outcomes=rewards.outcomes, where="catalogue.toml")
     parts: tuple[tuple[str, Callable[[], object]], ...] = (
         (where, lambda: check_settings(policy.features, catalogue.facts, where="features")),
@@ -83,6 +89,10 @@ def notes(policy: Policy, catalogue: Catalogue) -> Iterator[str]:
     context = features.customer or features.request or features.channel
     if not context or not any("A" in letters for letters in features.interactions):
         yield "policy.toml crosses no customer feature with the action: every customer gets the same ranking."
+    groups = {DEFAULT, "none", *(action.group for action in catalogue.actions)}
+    for group in policy.priors:
+        if group not in groups:
+            yield f"policy.toml: priors.{group} is for actions that requests bring: the catalogue has no such group."
     if not full_support(exploration):
         kind = exploration.kind
         yield f"policy.toml: {kind} without a floor never explores some arms: the log cannot judge every other policy."
