@@ -20,10 +20,11 @@ _ENCODER = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`body` is JSON of `DecisionAnswer`; `replayed`: the id had been asked before."""
+    """`body` is JSON of `DecisionAnswer`; `replayed`: the id had been asked before; `durable`: the log holds it."""
 
     body: bytes
     replayed: bool
+    durable: bool = True
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from bandit_nba.online.asked import Asked
 from bandit_nba.online.catalogue_feed import CatalogueFeed
 from bandit_nba.online.making import Known, Making, contacts_of
 from bandit_nba.online.messages import DecisionRequest
+from bandit_nba.online.ticket import Ticket
 from bandit_nba.store import contacts as contact_store
 from bandit_nba.store import decisions as decision_store
 from bandit_nba.store import definitions as definition_store
@@ -57,6 +58,53 @@ class Models(Protocol):
 
     def current(self) -> Scorer:
         """The model that serves now."""
+
+
+@dataclass
+class Batch:
+    """A batch on its way, by id. todo: to be made. made: by `versions` of their customers, and not yet written.
+
+    settled: what counts for an id, and is stored by now. here: what this decider has written of it. lost: made in vain,
+    since somebody else holds the ticket.
+    """
+
+    todo: dict[str, Asked]
+    asked: dict[str, Asked] = field(default_factory=dict)
+    made: dict[str, DecisionRecord] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    settled: dict[str, Stored] = field(default_factory=dict)
+    here: dict[str, DecisionRecord] = field(default_factory=dict)
+    tickets: Mapping[str, Ticket] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+
+    def take(self, records: Sequence[DecisionRecord]) -> list[DecisionRecord]:
+        """Those that may be written: nobody else answers them. The others are lost."""
+        mine = [r for r in records if (ticket := self.tickets.get(r.id)) is None or ticket.take()]
+        if len(mine) < len(records):
+            lost = {r.id for r in records}.difference(r.id for r in mine)
+            self.lost |= lost
+            for decision in lost:
+                del self.made[decision]
+        return mine
+
+    def give_back(self, records: Sequence[DecisionRecord]) -> None:
+        """These could not be written."""
+        for record in records:
+            if record.id in self.tickets:
+                self.tickets[record.id].give_back()
+
+    def keep(self, records: Sequence[DecisionRecord]) -> None:
+        """These are written."""
+        for record in records:
+            self.here[record.id] = self.made.pop(record.id)
+            self.settled[record.id] = Stored(record.payload_sha256, record.answer)
+
+    def make_again(self, ids: Collection[str]) -> None:
+        """These have to be made again, in the order in which they were asked."""
+        again = {decision: self.asked[decision] for decision in self.asked if decision in ids}
+        for decision in again:
+            del self.made[decision]
+        self.todo |= again
 
 
 class Decider:
@@ -87,8 +135,12 @@ class Decider:
         """What decides now."""
         return self._catalogues.current().engine
 
-    def decide_batch(self, requests: Sequence[DecisionRequest]) -> list[Answer | NbaError]:
+    def decide_batch(
+        self, requests: Sequence[DecisionRequest], tickets: Sequence[Ticket] | None = None
+    ) -> list[Answer | NbaError]:
         """Answers in the order of `requests`; a refused request holds its error in its place.
+
+        tickets: beside `requests`; what somebody else holds the ticket of is not written.
 
         Raises
         ------
@@ -102,7 +154,7 @@ class Decider:
         for asked in accepted:
             if isinstance(asked, Asked):
                 first.setdefault(asked.id, asked)
-        batch = self._settle(list(first.values()))
+        batch = self._settle(list(first.values()), _by_id(accepted, tickets) if tickets else {})
         out: list[Answer | NbaError] = []
         for asked in accepted:
             if isinstance(asked, Asked):
@@ -137,13 +189,13 @@ class Decider:
             hint="a new question needs a new id; the same question is answered again as it was",
         )
 
-    def _settle(self, asked: Sequence[Asked]) -> "_Batch":
+    def _settle(self, asked: Sequence[Asked], tickets: Mapping[str, Ticket]) -> Batch:
         """Make what is asked and write it, and again what others have overtaken; what is left then is not settled.
 
         Known ids are not looked for beforehand: nearly all are new, and whether one is known for sure only the write
         can tell. A batch with known ones is refused by it whole, and written again without them.
         """
-        batch = _Batch(todo={a.id: a for a in asked})
+        batch = Batch(todo={a.id: a for a in asked}, tickets=tickets)
         for attempt in range(ATTEMPTS):
             if not batch.todo and not batch.made:
                 break
@@ -152,10 +204,13 @@ class Decider:
                     self.counts["made_again"] += len(batch.todo)
                 self._make(batch)
             self._write(batch)
+        if batch.lost:
+            with self._database.read() as connection:
+                batch.settled |= decision_store.answers(connection, batch.lost)
         self.counts.update(record.kind for record in batch.here.values())
         return batch
 
-    def _make(self, batch: "_Batch") -> None:
+    def _make(self, batch: Batch) -> None:
         making, todo = self._catalogues.current(), list(batch.todo.values())
         known = self._look(making, todo)
         batch.made |= {record.id: record for record in making.make(todo, known, self._models.current())}
@@ -173,27 +228,33 @@ class Decider:
             log.error("customers cannot be read; only safe arms are offered: %s", type(error).__name__)
             return Known.nothing()
 
-    def _write(self, batch: "_Batch") -> None:
+    def _write(self, batch: Batch) -> None:
         """Log what was made in one short transaction; or, where an id is known already, none of it."""
         made = list(batch.made.values())
+        fresh: list[DecisionRecord] = []
         try:
             with self._database.write() as connection:
                 in_force = definition_store.hold_catalogue(connection)
                 stale = _stale(connection, batch.versions)
-                fresh = [r for r in made if r.customer not in stale and in_force in (None, r.catalogue_version)]
+                current = [r for r in made if r.customer not in stale and in_force in (None, r.catalogue_version)]
+                fresh = batch.take(current)
                 decision_store.insert(connection, fresh)
-                if batch.versions:
+                if self._catalogues.current().needs is not None:
                     contact_store.raise_versions(connection, {r.customer for r in fresh if contacts_of(r)})
         except sa.exc.IntegrityError:
-            if not self._take(batch, made):
+            batch.give_back(fresh)
+            if not self._take(batch, list(batch.made.values())):
                 raise
             return
+        except BaseException:
+            batch.give_back(fresh)
+            raise
         batch.keep(fresh)
         batch.make_again(batch.made)
         if any(in_force not in (None, record.catalogue_version) for record in made):
             self._catalogues.follow()
 
-    def _take(self, batch: "_Batch", made: Sequence[DecisionRecord]) -> bool:
+    def _take(self, batch: Batch, made: Sequence[DecisionRecord]) -> bool:
         """Settle the ids that are known already; False if there are none.
 
         What was made beside them for their customers has counted them twice, and is made again.
@@ -207,32 +268,13 @@ class Decider:
         return bool(taken)
 
 
-@dataclass
-class _Batch:
-    """A batch on its way, by id. todo: to be made. made: by `versions` of their customers, and not yet written.
-
-    settled: what counts for an id, and is stored by now. here: what this decider has written of it.
-    """
-
-    todo: dict[str, Asked]
-    asked: dict[str, Asked] = field(default_factory=dict)
-    made: dict[str, DecisionRecord] = field(default_factory=dict)
-    versions: dict[str, int] = field(default_factory=dict)
-    settled: dict[str, Stored] = field(default_factory=dict)
-    here: dict[str, DecisionRecord] = field(default_factory=dict)
-
-    def keep(self, records: Sequence[DecisionRecord]) -> None:
-        """These are written."""
-        for record in records:
-            self.here[record.id] = self.made.pop(record.id)
-            self.settled[record.id] = Stored(record.payload_sha256, record.answer)
-
-    def make_again(self, ids: Collection[str]) -> None:
-        """These have to be made again, in the order in which they were asked."""
-        again = {decision: self.asked[decision] for decision in self.asked if decision in ids}
-        for decision in again:
-            del self.made[decision]
-        self.todo |= again
+def _by_id(accepted: Sequence[Asked | NbaError], tickets: Sequence[Ticket]) -> dict[str, Ticket]:
+    """The ticket of each id: that of the first who asked for it."""
+    found: dict[str, Ticket] = {}
+    for asked, ticket in zip(accepted, tickets, strict=True):
+        if isinstance(asked, Asked):
+            found.setdefault(asked.id, ticket)
+    return found
 
 
 def _stale(connection: sa.Connection, read: Mapping[str, int]) -> frozenset[str]:

@@ -156,6 +156,25 @@ class Making:
             requests, left = self._requests(asked, Known()), None
         return self._records(asked, engine.fall_back(requests, left), model)
 
+    def without_asking(self, asked: Sequence[Asked]) -> list[DecisionRecord]:
+        """What the safe policy decides where there is no time for profiles, contacts, rules and the model."""
+        return [record for alike in by_actions(asked) for record in self._unasked(alike)]
+
+    def doing_nothing(self, asked: Sequence[Asked]) -> list[DecisionRecord]:
+        """ "No action", or the first of the actions that a request brought."""
+        known = Known.nothing()
+        return [
+            record
+            for alike in by_actions(asked)
+            for record in self._records(
+                alike, self.engine_of(alike[0]).fall_back(self._requests(alike, known), None), self._versions.model
+            )
+        ]
+
+    def _unasked(self, asked: Sequence[Asked]) -> list[DecisionRecord]:
+        engine, requests = self.engine_of(asked[0]), self._requests(asked, Known.nothing())
+        return self._records(asked, engine.fall_back(requests, engine.unasked(requests)), self._versions.model)
+
     def _requests(self, asked: Sequence[Asked], known: Known) -> Requests:
         """Columns of the batch; where no profile can be read, only anonymous rows are complete."""
         profiles = known.profiles or {}

@@ -134,7 +134,9 @@ class DecisionAnswer(Message, frozen=True, kw_only=True):
     arm: Annotated[str, Meta(description='"action" or "action/treatment".')]
     probability: Annotated[float, Meta(gt=0, le=1, description="The chance with which this arm was chosen.")]
     expected_reward: Annotated[float, Meta(description="The model's estimate for this arm.")] | None
-    kind: Annotated[DecisionKind, Meta(description="fallback: the model or a rule failed. unreadable: the profile.")]
+    kind: Annotated[
+        DecisionKind, Meta(description="fallback: model or rules failed or took too long. unreadable: the profile.")
+    ]
     decided_at: datetime.datetime
     valid_until: datetime.datetime
     activate_by: datetime.datetime | None
@@ -149,6 +151,10 @@ class DecisionAnswer(Message, frozen=True, kw_only=True):
     ) = UNSET
     slate_probability: (
         Annotated[float, Meta(gt=0, le=1, description="Of the whole ranking, or of all slots together.")] | Unset
+    ) = UNSET
+    durable: (
+        Annotated[Literal[False], Meta(description="Only where nothing could be kept; the id may be asked again.")]
+        | Unset
     ) = UNSET
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,6 +20,7 @@ from bandit_nba.online.answering import Answer, moment
 from bandit_nba.online.catalogue_feed import CatalogueFeed
 from bandit_nba.online.collector import Collected, Collector
 from bandit_nba.online.decider import Decider
+from bandit_nba.online.late import LateDecider
 from bandit_nba.online.messages import (
     CustomerProfile,
     DecisionRequest,
@@ -32,6 +34,7 @@ from bandit_nba.online.model_feed import ModelFeed, Registry, StoredModels
 from bandit_nba.online.overriding import Overriding
 from bandit_nba.online.picking import Picking
 from bandit_nba.online.profiles import ProfileBook
+from bandit_nba.online.punctual import Pending, Punctual
 from bandit_nba.store import contacts as contact_store
 from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
@@ -63,6 +66,7 @@ class Replica:
         self.feed = ModelFeed(registry, poll_every_s=workspace.service.poll_every_s, clock=clock)
         self.catalogues = CatalogueFeed(workspace, database, clock=clock)
         self.decider = Decider(workspace, database, self.feed, clock=clock, catalogues=self.catalogues)
+        self.late = LateDecider(workspace, database, self.feed, clock=clock, catalogues=self.catalogues)
         self.collector = Collector(workspace, database, clock=clock, catalogues=self.catalogues)
         self.profiles = ProfileBook(workspace, database, clock=clock, catalogues=self.catalogues)
         self.overriding = Overriding(workspace.pseudonym_key, database, clock=clock)
@@ -71,8 +75,14 @@ class Replica:
         self._started_s = clock()
         self._status: tuple[float, state.Status] | None = None
         queued, batch = workspace.service.max_queued, workspace.service.max_batch
-        self._decisions: GroupCommit[DecisionRequest, Answer] = GroupCommit(
-            self.decider.decide_batch, max_queued=queued, max_batch=batch, name="nba-decisions"
+        self._decisions: GroupCommit[Pending, Answer] = GroupCommit(
+            _unpacked(self.decider), max_queued=queued, max_batch=batch, name="nba-decisions"
+        )
+        self._late: GroupCommit[Pending, Answer] = GroupCommit(
+            _unpacked(self.late), max_queued=queued, max_batch=batch, name="nba-late"
+        )
+        self.punctual = Punctual(
+            self._decisions, self._late, workspace.service.channels, not_durable=self.late.not_durable
         )
         self._outcomes: GroupCommit[Sequence[Outcome], list[Collected]] = GroupCommit(
             self._collect_pages, max_queued=queued, max_batch=min(batch, PAGES_A_COMMIT), name="nba-outcomes"
@@ -105,7 +115,7 @@ class Replica:
         """Answer what waits, then close; True if nothing was left."""
         self.feed.stop()
         self.catalogues.stop()
-        drained = [queue.close(drain_s=drain_s) for queue in (self._decisions, self._outcomes)]
+        drained = [queue.close(drain_s=drain_s) for queue in (self._decisions, self._late, self._outcomes)]
         self._side.shutdown(wait=True, cancel_futures=True)
         self.database.close()
         return all(drained)
@@ -125,8 +135,11 @@ class Replica:
         return self._clock()
 
     def decide(self, request: DecisionRequest) -> "asyncio.Future[Answer]":
-        """The answer, once it is on disk. Raises `StoreBusyError` at once if the queue is full."""
-        return self._decisions.submit_async(request)
+        """The answer, once it is on disk, within its channel's deadline; see `punctual`.
+
+        Raises `StoreBusyError` at once if the queue is full.
+        """
+        return self.punctual.ask(request)
 
     def collect(self, outcomes: Sequence[Outcome]) -> "asyncio.Future[list[Collected]]":
         """What became of each outcome, once those kept are on disk. Raises `StoreBusyError` if the queue is full."""
@@ -231,6 +244,10 @@ class Replica:
             replica=self._replica_status(),
         )
 
+    def _decision_counts(self) -> Counter[str]:
+        """What both deciders kept, and how many of their answers came late or not at all."""
+        return self.decider.counts + self.late.counts + self.punctual.counts
+
     def _replica_status(self) -> state.ReplicaStatus:
         serving = self.feed.serving
         return state.ReplicaStatus(
@@ -245,7 +262,12 @@ class Replica:
             decisions_waiting=self._decisions.waiting,
             outcomes_waiting=self._outcomes.waiting,
             counts={
-                **{f"decisions_{name}": n for name, n in self.decider.counts.items()},
+                **{f"decisions_{name}": n for name, n in self._decision_counts().items()},
                 **{f"outcomes_{name}": n for name, n in self.collector.counts.items()},
             },
         )
+
+
+def _unpacked(decider: Decider) -> Callable[[list[Pending]], Sequence[Answer | Exception]]:
+    """The decider as a queue calls it."""
+    return lambda pending: decider.decide_batch([request for request, _ in pending], [ticket for _, ticket in pending])

@@ -25,13 +25,22 @@ class Channel(Settings, frozen=True, kw_only=True):
 
     valid_for: ISO-8601. activation: "immediate" or "deferred"; activate_within: ISO-8601, how long a deferred decision
     waits for its activation before it expires. direction: "inbound" where the customer comes, "outbound" where we go to
-    the customer; contact rules tell them apart.
+    the customer; contact rules tell them apart. deadline: ISO-8601, by when every request is answered; shortly before,
+    the safe policy takes over (policy.toml: safe). unwritable: what is answered where nothing can be logged: "refuse"
+    (HTTP 503) or "no_action", which says that it is not durable.
     """
 
     direction: Direction = "inbound"
     valid_for: str = "PT30M"
     activation: Literal["immediate", "deferred"] = "immediate"
     activate_within: str = "PT30M"
+    deadline: str = "PT0.5S"
+    unwritable: Literal["refuse", "no_action"] = "refuse"
+
+    @property
+    def deadline_s(self) -> float:
+        """`deadline` in seconds."""
+        return seconds(self.deadline, where="deadline")
 
     @property
     def valid_for_s(self) -> float:
@@ -78,6 +87,7 @@ def service_problems(service: Service, *, where: str) -> Iterator[SettingsError]
     for name, channel in service.channels.items():
         durations[f"channels.{name}.valid_for"] = channel.valid_for
         durations[f"channels.{name}.activate_within"] = channel.activate_within
+        durations[f"channels.{name}.deadline"] = channel.deadline
     for place, duration in durations.items():
         try:
             seconds(duration, where=f"{where}: {place}")

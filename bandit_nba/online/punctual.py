@@ -1,0 +1,148 @@
+"""Every request is answered in its channel's time: by the decider, else by the safe policy, else by a plain word.
+
+    asked ---------- decider at work ----------> answer
+      |   shortly before the deadline: the safe policy starts in a thread of its own
+      |                 |--> its answer, logged with its true probability
+      |   at the deadline, if nothing could be logged: 503, or "no action" that says it is not durable
+      v
+
+A request has one ticket (see `ticket`), so that only one of them reaches log and client.
+"""
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from bandit_nba.errors import NbaError, StoreBusyError, StoreError
+from bandit_nba.online.answering import Answer
+from bandit_nba.online.messages import DecisionRequest
+from bandit_nba.online.ticket import Ticket
+from bandit_nba.store.group_commit import GroupCommit
+from bandit_nba.workspace.service import Channel
+
+Pending = tuple[DecisionRequest, Ticket]
+
+RESERVE_S = 0.1
+"""What the safe policy gets of the channel's time, at most half of it: a thread switch and a commit need some ms."""
+GRACE_S = 10.0
+"""How long a commit under way at the deadline is waited for: only its end can tell whether the answer is kept."""
+
+
+class Punctual:
+    """Asks the decider, and the safe policy where that takes too long. Belongs to one event loop at a time.
+
+    not_durable: makes "no action" without keeping it. `counts`: late (answered by the safe policy), not_durable, and
+    overdue (refused at the deadline).
+    """
+
+    def __init__(
+        self,
+        decider: GroupCommit[Pending, Answer],
+        safe: GroupCommit[Pending, Answer],
+        channels: Mapping[str, Channel],
+        *,
+        not_durable: Callable[[DecisionRequest], Answer],
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self.decider = decider
+        self.safe = safe
+        self.not_durable = not_durable
+        self._channels = channels
+
+    def ask(self, request: DecisionRequest) -> "asyncio.Future[Answer]":
+        """The answer, within the channel's deadline; raises `StoreBusyError` at once where the queue is full."""
+        if request.decision_id is None:  # both answers must bear the same id
+            request = msgspec.structs.replace(request, decision_id=uuid.uuid4().hex)
+        channel = self._channels.get(request.channel)
+        if channel is None:  # the decider refuses it
+            return self.decider.submit_async((request, Ticket()))
+        return _Asked(self, request, channel).answer
+
+
+class _Asked:
+    """One request on its way."""
+
+    def __init__(self, punctual: Punctual, request: DecisionRequest, channel: Channel) -> None:
+        self._punctual = punctual
+        self._pending = request, Ticket()
+        self._may_say_nothing = channel.unwritable == "no_action"
+        self._loop = asyncio.get_running_loop()
+        self.answer: asyncio.Future[Answer] = self._loop.create_future()
+        self._work = [punctual.decider.submit_async(self._pending)]
+        deadline_s = channel.deadline_s
+        self._left_s = min(deadline_s / 2, RESERVE_S)
+        self._timer = self._loop.call_later(deadline_s - self._left_s, self._fall_back)
+        self._work[0].add_done_callback(self._decided)
+        self.answer.add_done_callback(self._done)
+
+    def _decided(self, decided: "asyncio.Future[Answer]") -> None:
+        error = None if decided.cancelled() else decided.exception()
+        if self.answer.done() or decided.cancelled():
+            return
+        if error is None:
+            self.answer.set_result(decided.result())
+        elif not isinstance(error, StoreError):
+            self.answer.set_exception(error)
+        elif not self._safe_at_work():
+            self._fail(error)
+
+    def _fall_back(self) -> None:
+        self._timer = self._loop.call_later(self._left_s, self._give_up)
+        try:
+            self._work.append(self._punctual.safe.submit_async(self._pending))
+        except StoreError:
+            return  # its queue is full: wait for the decider
+        self._work[1].add_done_callback(self._fell_back)
+
+    def _fell_back(self, made: "asyncio.Future[Answer]") -> None:
+        error = None if made.cancelled() else made.exception()
+        if self.answer.done() or made.cancelled():
+            return
+        if error is None:
+            self._punctual.counts["late"] += 1
+            self.answer.set_result(made.result())
+        elif self._work[0].done():  # the decider has failed before
+            self._fail(error)
+
+    def _safe_at_work(self) -> bool:
+        return len(self._work) > 1 and not self._work[1].done()
+
+    def _fail(self, error: BaseException) -> None:
+        """Neither could log an answer."""
+        if self._may_say_nothing and self._pending[1].take():
+            self._say_nothing()
+        else:
+            self._refuse(error)
+
+    def _give_up(self) -> None:
+        if not self._pending[1].take():  # a commit is under way
+            self._timer = self._loop.call_later(GRACE_S, self._refuse, StoreBusyError("a commit takes too long"))
+        elif self._may_say_nothing:
+            self._say_nothing()
+        else:
+            self._punctual.counts["overdue"] += 1
+            self._refuse(StoreBusyError("no answer could be kept in time", hint="the same request may be sent again"))
+
+    def _say_nothing(self) -> None:
+        try:
+            answer = self._punctual.not_durable(self._pending[0])
+        except NbaError as error:
+            self._refuse(error)
+        else:
+            self._punctual.counts["not_durable"] += 1
+            self.answer.set_result(answer)
+
+    def _refuse(self, error: BaseException) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def _done(self, answer: "asyncio.Future[Answer]") -> None:
+        """Answered, or the client has gone, and then nothing more is written: nobody would ever see it."""
+        self._timer.cancel()
+        if answer.cancelled():
+            self._pending[1].take()
+        for work in self._work:
+            work.cancel()

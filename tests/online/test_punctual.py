@@ -1,0 +1,305 @@
+"""Answers in time, whatever is slow or broken: real threads, a real database, faults put in by hand."""
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from bandit_nba.decide.audit import audit
+from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.record import DecisionRecord
+from bandit_nba.decide.scoring import FeatureRows, Scorer
+from bandit_nba.errors import InputError, StoreError
+from bandit_nba.online.answering import Answer
+from bandit_nba.online.messages import DecisionAnswer, DecisionRequest
+from bandit_nba.online.model_feed import Serving
+from bandit_nba.online.replica import Replica
+from bandit_nba.online.ticket import Ticket
+from bandit_nba.store import decisions as decision_store
+from bandit_nba.store.database import Database
+from bandit_nba.store.past import StoredPast, past_records
+from bandit_nba.store.tables import NEVER
+from bandit_nba.store.tables import decisions as table
+from bandit_nba.workspace import Workspace, init_workspace, open_workspace
+
+DEADLINE_S = 0.6
+SLACK_S = 0.5  # for a busy machine; what is waited for takes much longer
+SAFE = ["no_action", "network_status"]
+
+
+class Slow:
+    """A model that sleeps; it lets go of the interpreter, as a long product of arrays does."""
+
+    version = "none"
+    examples_learned = 0
+
+    def __init__(self, sleep_s: float) -> None:
+        self.sleep_s = sleep_s
+        self.done = threading.Event()
+
+    def score(self, contexts: FeatureRows, arms: FeatureRows) -> Floats:
+        time.sleep(self.sleep_s)
+        self.done.set()
+        return np.zeros((len(contexts), len(arms)))
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """web refuses what cannot be kept, email does nothing then; both have 0.6 s."""
+    init_workspace(tmp_path / "shop")
+    path = tmp_path / "shop" / "service.toml"
+    text = path.read_text()
+    for name, extra in (("web", ""), ("email", 'unwritable = "no_action"\n')):
+        text = text.replace(f"[channels.{name}]\n", f'[channels.{name}]\ndeadline = "PT{DEADLINE_S}S"\n{extra}')
+    path.write_text(text)
+    return tmp_path / "shop"
+
+
+@pytest.fixture
+def workspace(directory: Path) -> Workspace:
+    return open_workspace(directory)
+
+
+@contextmanager
+def opened(workspace: Workspace, model: Scorer | None = None) -> Iterator[Replica]:
+    replica = Replica.open(workspace)
+    if model is not None:
+        replica.feed.stop()
+        replica.feed._serving = Serving(model, 0.0)
+    try:
+        yield replica
+    finally:
+        replica.close(drain_s=5.0)
+
+
+def ask(replica: Replica, *requests: DecisionRequest) -> list[Answer | BaseException]:
+    async def all_at_once() -> list[Answer | BaseException]:
+        return await asyncio.gather(*(replica.decide(request) for request in requests), return_exceptions=True)
+
+    return asyncio.run(all_at_once())
+
+
+def asked(decision: str | None = "d-1", channel: str = "web", **more: object) -> DecisionRequest:
+    return msgspec.convert({"decisionId": decision, "channel": channel, **more}, DecisionRequest)
+
+
+def read(answer: object) -> DecisionAnswer:
+    assert isinstance(answer, Answer), answer
+    return msgspec.json.decode(answer.body, type=DecisionAnswer)
+
+
+def logged(database: Database, decision: str) -> DecisionRecord | None:
+    with database.read() as connection:
+        return decision_store.get(connection, decision)
+
+
+@contextmanager
+def locked(workspace: Workspace) -> Iterator[None]:
+    """Another process holds SQLite's write lock."""
+    with closing(sqlite3.connect(workspace.path / "data" / "nba.db", timeout=5.0)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.rollback()
+
+
+def test_a_quick_answer_is_the_ordinary_one(workspace: Workspace) -> None:
+    with opened(workspace) as replica:
+        (answer,) = ask(replica, asked())
+        counts = replica.punctual.counts
+
+    assert read(answer).kind == "normal"
+    assert not counts
+
+
+def test_a_slow_model_is_overtaken_by_the_safe_policy(workspace: Workspace) -> None:
+    """One row per id: the late ordinary answer is discarded, and a replay gives the safe one's bytes."""
+    model = Slow(1.5)
+    with opened(workspace, model) as replica:
+        start = time.perf_counter()
+        (answer,) = ask(replica, asked(customerId="4711"))
+        took_s = time.perf_counter() - start
+        assert model.done.wait(5.0)
+        time.sleep(0.2)  # the decider is about to write, and must not
+        record = logged(replica.database, "d-1")
+        model.sleep_s = 0.0
+        (again,) = ask(replica, asked(customerId="4711"))
+        (normal,) = ask(replica, asked("d-2"))
+        counts = replica._decision_counts()
+
+    told = read(answer)
+    assert took_s < DEADLINE_S + SLACK_S
+    assert told.kind == "fallback"
+    assert told.arm in SAFE
+    assert told.probability == 0.5
+    assert record is not None
+    assert (record.kind, record.propensity, record.learned_in) == ("fallback", 0.5, NEVER)
+    assert msgspec.json.decode(record.arms) == SAFE
+    assert isinstance(answer, Answer)
+    assert isinstance(again, Answer)
+    assert (again.body, again.replayed) == (answer.body, True)
+    assert read(normal).kind == "normal"
+    assert counts["late"] == 1
+    assert counts["fallback"] == 1
+
+
+def test_many_at_once_are_all_answered_in_time_and_logged_once(workspace: Workspace) -> None:
+    model = Slow(1.5)
+    with opened(workspace, model) as replica:
+        start = time.perf_counter()
+        answers = ask(replica, *(asked(f"d-{i}") for i in range(100)))
+        took_s = time.perf_counter() - start
+        assert model.done.wait(5.0)
+        time.sleep(0.2)
+        with replica.database.read() as connection:
+            rows = connection.execute(sa.select(table.c.id, table.c.kind, table.c.answer)).all()
+
+    assert took_s < DEADLINE_S + SLACK_S
+    told = {read(answer).decision_id: answer.body for answer in answers if isinstance(answer, Answer)}
+    assert {row.id: row.answer for row in rows} == told
+    assert len(rows) == 100
+    assert {row.kind for row in rows} == {"fallback"}
+
+
+def test_late_answers_come_out_again_in_the_audit(workspace: Workspace) -> None:
+    """Chances as logged: 200 late choices between two arms are made again bit for bit, and pass the PIT."""
+    with opened(workspace, Slow(1.2)) as replica:
+        ask(replica, *(asked(f"d-{i}", facts={"owned": ["streaming"]}) for i in range(200)))
+        source = StoredPast(replica.database, workspace.salts)
+        found = audit(past_records(replica.database), source, rng=np.random.default_rng(0))
+
+    assert found.rows == 200
+    assert found.kinds == {"fallback": 200}
+    assert found.ok, found
+
+
+def test_the_declared_safe_policy_decides(directory: Path) -> None:
+    path = directory / "policy.toml"
+    path.write_text(path.read_text().replace('"uniform_safe"', '"fixed"\narm = "network_status"'))
+    with opened(open_workspace(directory), Slow(1.2)) as replica:
+        told = [read(answer) for answer in ask(replica, *(asked(f"d-{i}") for i in range(10)))]
+
+    assert {(one.arm, one.probability, one.kind) for one in told} == {("network_status", 1.0, "fallback")}
+
+
+def test_a_failing_rule_or_model_needs_no_deadline(workspace: Workspace) -> None:
+    class Broken(Slow):
+        def score(self, contexts: FeatureRows, arms: FeatureRows) -> Floats:
+            raise RuntimeError(f"no such weights for {len(contexts)} x {len(arms)}")
+
+    with opened(workspace, Broken(0.0)) as replica:
+        (answer,) = ask(replica, asked())
+        counts = replica._decision_counts()
+
+    assert read(answer).kind == "fallback"
+    assert counts["late"] == 0
+
+
+def test_a_locked_store_is_refused_in_time_and_nothing_is_kept(workspace: Workspace) -> None:
+    with opened(workspace) as replica:
+        with locked(workspace):
+            start = time.perf_counter()
+            (answer,) = ask(replica, asked())
+            took_s = time.perf_counter() - start
+        time.sleep(0.5)  # both deciders get the lock now, and must write nothing
+        record = logged(replica.database, "d-1")
+        (again,) = ask(replica, asked())
+        counts = replica._decision_counts()
+
+    assert isinstance(answer, StoreError)
+    assert took_s < DEADLINE_S + SLACK_S
+    assert record is None
+    assert read(again).kind == "normal"
+    assert counts["overdue"] == 1
+
+
+def test_where_the_channel_says_so_a_locked_store_means_no_action(workspace: Workspace) -> None:
+    with opened(workspace) as replica:
+        with locked(workspace):
+            start = time.perf_counter()
+            (answer,) = ask(replica, asked(channel="email", customerId="4711"))
+            took_s = time.perf_counter() - start
+        time.sleep(0.5)
+        record = logged(replica.database, "d-1")
+        counts = replica._decision_counts()
+
+    told = read(answer)
+    assert isinstance(answer, Answer)
+    assert took_s < DEADLINE_S + SLACK_S
+    assert (told.arm, told.probability, told.kind, told.durable) == ("no_action", 1.0, "fallback", False)
+    assert not answer.durable
+    assert record is None
+    assert counts["not_durable"] == 1
+
+
+def test_a_broken_store_means_no_action_at_once(workspace: Workspace) -> None:
+    """A store that fails at once (here: closed under the replica's feet) needs no deadline."""
+    with opened(workspace) as replica:
+        replica.database.close()
+        start = time.perf_counter()
+        email, web = ask(replica, asked(channel="email"), asked("d-2"))
+        took_s = time.perf_counter() - start
+
+    assert took_s < DEADLINE_S
+    assert read(email).durable is False
+    assert isinstance(web, StoreError)
+
+
+def test_a_wrong_request_is_refused_not_answered_with_nothing(workspace: Workspace) -> None:
+    with opened(workspace) as replica:
+        replica.database.close()
+        channel, fact = ask(replica, asked(channel="fax"), asked(channel="email", facts={"x": 1.0}))
+
+    assert isinstance(channel, InputError)
+    assert isinstance(fact, InputError)
+
+
+def test_a_client_that_has_gone_is_not_logged(workspace: Workspace) -> None:
+    async def leave(replica: Replica) -> None:
+        first = replica.decide(asked("d-1"))
+        gone = replica.decide(asked("d-2"))  # waits behind the first
+        await asyncio.sleep(0.1)
+        gone.cancel()
+        await first
+        await asyncio.sleep(0.5)
+
+    with opened(workspace, Slow(0.3)) as replica:
+        asyncio.run(leave(replica))
+        records = [logged(replica.database, decision) for decision in ("d-1", "d-2")]
+
+    assert records[0] is not None
+    assert records[1] is None
+
+
+def test_two_who_ask_the_same_are_told_the_same(workspace: Workspace) -> None:
+    with opened(workspace, Slow(1.5)) as replica:
+        first, second = ask(replica, asked(), asked())
+
+    assert isinstance(first, Answer)
+    assert isinstance(second, Answer)
+    assert first.body == second.body
+
+
+def test_a_ticket_is_held_by_one_at_a_time() -> None:
+    ticket = Ticket()
+    taken = []
+
+    def take() -> None:
+        taken.append(ticket.take())
+
+    threads = [threading.Thread(target=take) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(taken) == [False] * 7 + [True]
+    ticket.give_back()
+    assert ticket.take()
