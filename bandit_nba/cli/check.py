@@ -60,13 +60,14 @@ def _show(found: "Inspection", directory: Path) -> None:
 def described(workspace: "Workspace") -> dict[str, str]:
     """What a workspace holds, in words, file by file."""
     from bandit_nba.catalogue.rules import rule_count
+    from bandit_nba.decide.mixture import in_words
 
     catalogue, rewards, policy, service = workspace.catalogue, workspace.rewards, workspace.policy, workspace.service
     retired = sum(action.retired for action in catalogue.actions)
     groups = {action.group for action in catalogue.actions}
     features = policy.features
     waits_s = [rewards.wait_s(channel) for channel in service.channels]
-    exploring = policy.exploration
+    exploring, mixed = policy.exploration, in_words(policy.mixture)
     return {
         "catalogue": f"{_count(len(catalogue.actions), 'action')} in {_count(len(groups), 'group')}"
         f"{f' ({retired} retired)' if retired else ''}; {_count(len(catalogue.arms), 'choice')}, no action and "
@@ -76,7 +77,7 @@ def described(workspace: "Workspace") -> dict[str, str]:
         f"{_count(len(rewards.outcomes), 'outcome')}: {', '.join(rewards.outcomes)}; decisions wait "
         f"{_span(min(waits_s))}{'' if min(waits_s) == max(waits_s) else f' to {_span(max(waits_s))}'}; "
         f"version {rewards.version}",
-        "policy": f"{exploring.kind}, floor {exploring.floor:g}; "
+        "policy": f"{exploring.kind}, floor {exploring.floor:g}; {f'{mixed}; ' if mixed else ''}"
         f"{_count(len(features.customer) + len(features.request), 'fact')} as features, 2^{features.bits} weights; "
         f"version {policy.version}",
         "service": f"{_count(len(service.channels), 'channel')}: {', '.join(service.channels)}; "

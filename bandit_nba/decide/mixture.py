@@ -219,3 +219,18 @@ def check_mixture(settings: Mixture, *, where: str = "policy.toml: mixture") -> 
             got=True,
             allowed="no challengers, baseline_share or control beside it",
         )
+
+
+def in_words(settings: Mixture) -> str:
+    """Who acts and how often, for people; "" where nothing is mixed."""
+    if not settings.mixes:
+        return ""
+    if settings.apprentice:
+        return "the baseline decides, the learned policy is watched"
+    parts = [f"{challenger.name} {challenger.share:.3g}" for challenger in settings.challengers]
+    if settings.baseline_share:
+        parts.append(f"baseline {settings.baseline_share:.3g}")
+    left = 1.0 - settings.baseline_share - sum(challenger.share for challenger in settings.challengers)
+    words = ", ".join([f"champion {left:.3g}", *parts]) + " of decisions" if parts else ""
+    control = f"control group {settings.control:.3g} of customers in {settings.experiment}" if settings.control else ""
+    return "; ".join(part for part in (words, control) if part)

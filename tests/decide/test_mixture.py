@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
+import bandit_nba.templates
+from bandit_nba.catalogue import Catalogue
 from bandit_nba.decide.audit import audit
 from bandit_nba.decide.batch import Decisions, Floats, Requests
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.mixture import Mixed, MixturePolicy, check_mixture
+from bandit_nba.decide.mixture import Mixed, MixturePolicy, check_mixture, in_words
 from bandit_nba.decide.policy import Baseline, Challenger, Exploration, Explorer, Mixture, Policy
 from bandit_nba.decide.record import DecisionRecord, logged
 from bandit_nba.decide.sample import draw
@@ -294,6 +297,18 @@ class TestAudit:
 
 
 class TestSettings:
+    def test_what_a_new_workspace_shows_in_comments_can_be_used(self) -> None:
+        template = Path(bandit_nba.templates.__file__).parent / "telco"
+        text = (template / "policy.toml").read_text()
+        shown = text[text.index("# [baseline]") :].replace("\n# ", "\n").removeprefix("# ")
+        policy = parse(text[: text.index("# [baseline]")] + shown, Policy, where="policy.toml")
+        catalogue = parse((template / "catalogue.toml").read_text(), Catalogue, where="catalogue.toml")
+
+        engine = world.engine(policy, catalogue)
+
+        assert policy.baseline.order == ("loyalty_discount", "streaming_bundle")
+        assert engine.acting(world.ExactModel()).name == "mixture"
+
     def test_from_toml(self) -> None:
         policy = parse(
             """
@@ -343,6 +358,22 @@ class TestSettings:
 
         with pytest.raises(SettingsError, match=r"unknown key.*floor"):
             parse(text, Policy, where="policy.toml")
+
+    @pytest.mark.parametrize(
+        ("mixture", "words"),
+        [
+            (Mixture(), ""),
+            (Mixture(apprentice=True), "the baseline decides, the learned policy is watched"),
+            (
+                EVERYTHING,
+                "champion 0.5, bold 0.25, flat 0.125, baseline 0.125 of decisions; "
+                "control group 0.25 of customers in spring",
+            ),
+            (Mixture(experiment="e", control=0.1), "control group 0.1 of customers in e"),
+        ],
+    )
+    def test_in_words(self, mixture: Mixture, words: str) -> None:
+        assert in_words(mixture) == words
 
 
 def _in_control(decisions: Decisions) -> np.ndarray:
