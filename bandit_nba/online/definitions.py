@@ -14,8 +14,11 @@ from dataclasses import replace
 import msgspec
 
 from bandit_nba.catalogue import Catalogue
+from bandit_nba.catalogue.changes import refuse_other_kinds
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.errors import StoreError
+from bandit_nba.decide.engine import Engine
+from bandit_nba.decide.policy import Policy
+from bandit_nba.errors import NbaError, SettingsError, StoreError
 from bandit_nba.store import definitions
 from bandit_nba.store.database import Database
 from bandit_nba.store.definitions import InForce
@@ -40,6 +43,7 @@ def register(workspace: Workspace, database: Database, *, clock: Callable[[], fl
         now_s = clock()
         for kind, (version, definition) in parts.items():
             definitions.put(connection, kind, version, _CANONICAL.encode(definition), now_s=now_s)
+        definitions.put_in_force(connection, "policy", workspace.policy.version, now_s=now_s)
         found = definitions.catalogue_in_force(connection)
         if found is None or found.version == workspace.catalogue.version:
             definitions.put(
@@ -49,22 +53,50 @@ def register(workspace: Workspace, database: Database, *, clock: Callable[[], fl
                 _CANONICAL.encode(workspace.catalogue),
                 now_s=now_s,
             )
-            definitions.put_in_force(connection, workspace.catalogue.version, now_s=now_s, only_first=True)
+            if found is None:
+                definitions.put_in_force(connection, "catalogue", workspace.catalogue.version, now_s=now_s)
             return workspace
     log.warning("%s", file_differs(workspace, found))
     return with_catalogue(workspace, catalogue(database, found.version))
 
 
-def apply(catalogue: Catalogue, database: Database, *, clock: Callable[[], float] = time.time) -> InForce:
-    """Put a catalogue in force: definition and pointer in one transaction.
+def apply(workspace: Workspace, database: Database, *, clock: Callable[[], float] = time.time) -> InForce:
+    """Put the workspace's catalogue in force: definition and pointer in one transaction.
 
     Once this has returned no replica writes a decision under any other catalogue.
+
+    Raises
+    ------
+    RefusedError
+        If a fact becomes of another kind than the catalogue in force declares.
+    SettingsError
+        If it does not fit the policy that the running service was started with.
     """
+    made = workspace.catalogue
+    with database.read() as connection:
+        before = definitions.catalogue_in_force(connection)
+        started_with = definitions.policy_in_force(connection)
+    if before is not None:
+        refuse_other_kinds(catalogue(database, before.version), made)
+    if started_with not in (None, _CANONICAL.encode(workspace.policy)):
+        _check_fits(workspace, msgspec.json.decode(started_with, type=Policy))
     with database.write() as connection:
         now_s = clock()
-        definitions.put(connection, "catalogue", catalogue.version, _CANONICAL.encode(catalogue), now_s=now_s)
-        definitions.put_in_force(connection, catalogue.version, now_s=now_s)
-    return InForce(catalogue.version, now_s)
+        definitions.put(connection, "catalogue", made.version, _CANONICAL.encode(made), now_s=now_s)
+        definitions.put_in_force(connection, "catalogue", made.version, now_s=now_s)
+    return InForce(made.version, now_s)
+
+
+def _check_fits(workspace: Workspace, policy: Policy) -> None:
+    """Make what a replica with that policy will make."""
+    try:
+        Engine(workspace.catalogue, workspace.rules, policy, workspace.salt, reward_unit=workspace.rewards.unit)
+    except NbaError as error:
+        raise SettingsError(
+            f"does not fit the policy that the service was started with ({error})",
+            where="catalogue.toml",
+            hint="restart the service, so that it takes policy.toml as it is now, and apply again",
+        ) from error
 
 
 def catalogue(database: Database, version: str) -> Catalogue:

@@ -55,18 +55,25 @@ def hold_catalogue(connection: sa.Connection) -> str | None:
     return connection.execute(_HOLD).scalar_one_or_none()
 
 
-def put_in_force(connection: sa.Connection, version: str, *, now_s: float, only_first: bool = False) -> bool:
-    """Let decisions be made by this catalogue from now on; `only_first`: where none is in force. True if it was put.
+def policy_in_force(connection: sa.Connection) -> bytes | None:
+    """The policy that the service was last started with, None where it never was."""
+    query = (
+        sa.select(definitions.c.content)
+        .join_from(in_force, definitions, definitions.c.version == in_force.c.version)
+        .where(in_force.c.kind == "policy", definitions.c.kind == "policy")
+    )
+    return connection.execute(query).scalar_one_or_none()
 
-    The definition must be kept already. Decisions under way are made again by it (see `online.decider`).
+
+def put_in_force(connection: sa.Connection, kind: Kind, version: str, *, now_s: float) -> None:
+    """Let decisions be made by this definition from now on; it must be kept already.
+
+    Of a catalogue all replicas take notice at once (see `online.decider`), of anything else when they are started.
     """
     insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(in_force)
-    row = insert.values(kind="catalogue", version=version, since=now_s)
-    if only_first:
-        return connection.execute(row.on_conflict_do_nothing()).rowcount > 0
+    row = insert.values(kind=kind, version=version, since=now_s)
     change = {"version": version, "since": now_s}
     connection.execute(row.on_conflict_do_update(index_elements=[in_force.c.kind], set_=change))
-    return True
 
 
 _HOLD = sa.select(in_force.c.version).where(in_force.c.kind == "catalogue").with_for_update(read=True)

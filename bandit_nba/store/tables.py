@@ -35,7 +35,7 @@ definitions = sa.Table(
 in_force = sa.Table(
     "in_force",
     metadata,
-    sa.Column("kind", sa.String(16), primary_key=True),  # of definitions; so far only catalogue
+    sa.Column("kind", sa.String(16), primary_key=True),  # of definitions: catalogue, policy
     sa.Column("version", sa.String(32), nullable=False),  # the definition that decisions are made by from now on
     sa.Column("since", sa.Double, nullable=False),
 )

@@ -1,5 +1,5 @@
 """A workspace under contact rules, asked for the same few customers again and again; also in processes of its own:
-`python contact_world.py WORKSPACE SEED DECISIONS`."""
+`python contact_world.py WORKSPACE SEED DECISIONS capped|plain`."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -85,5 +85,6 @@ def in_order(database: Database) -> Sequence[sa.Row[tuple[str, str, str, float, 
 
 
 if __name__ == "__main__":
-    _, path, seed, decisions = sys.argv
-    print(play(under(open_workspace(Path(path)), *CAPS), seed=int(seed), decisions=int(decisions)))
+    _, path, seed, decisions, kind = sys.argv
+    rules = CAPS if kind == "capped" else ()
+    print(play(under(open_workspace(Path(path)), *rules), seed=int(seed), decisions=int(decisions)))

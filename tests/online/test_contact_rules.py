@@ -250,7 +250,7 @@ def test_caps_hold_between_two_processes(workspace: Workspace, database: Databas
     environment = {**os.environ, "PYTHONPATH": str(here.parents[2]), "OMP_NUM_THREADS": "1"}
     arguments = [sys.executable, str(here.with_name("contact_world.py")), str(workspace.path)]
     running = [
-        subprocess.Popen([*arguments, seed, "150"], stdout=subprocess.PIPE, text=True, env=environment)
+        subprocess.Popen([*arguments, seed, "150", "capped"], stdout=subprocess.PIPE, text=True, env=environment)
         for seed in ("1", "2")
     ]
     answered = [int(process.communicate(timeout=120)[0]) for process in running]
