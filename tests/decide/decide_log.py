@@ -42,7 +42,7 @@ class Memory:
         return self.salts.get(salt_id)
 
 
-def logged_as(decisions: Decisions, versions: Versions) -> list[DecisionRecord]:
+def logged_as(decisions: Decisions, versions: Versions, *, inline_actions: bytes | None = None) -> list[DecisionRecord]:
     """Records without what the service adds."""
     at = decisions.requests.decided_at
     return records(
@@ -53,4 +53,5 @@ def logged_as(decisions: Decisions, versions: Versions) -> list[DecisionRecord]:
         activate_by=np.full(len(at), np.nan),
         payload_sha256=[b"0" * 32] * len(at),
         answers=[b"{}"] * len(at),
+        inline_actions=inline_actions,
     )
