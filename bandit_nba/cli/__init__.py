@@ -17,9 +17,10 @@ import typer
 COMMANDS = {
     "init": "Write a new workspace: four commented files to make your own.",
     "check": "Check a whole workspace and say what is in it.",
-    "catalogue": "Check or list the actions of a workspace.",
+    "catalogue": "Check, compare, list the actions, or put them in force under a running service.",
     "serve": "Run the service: decisions and outcomes over HTTP, and the learner beside them.",
     "evaluate": "What policies would have earned, from the log alone.",
+    "report": "Policies side by side on one page: verdict first, then everything behind it.",
     "models": "List, show or verify what has been learned and published.",
     "audit": "Make every logged decision again, and say whether the log tells the truth.",
     "demo": "Watch the system learn on 7,043 real customers, then read whether it did.",

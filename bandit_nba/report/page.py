@@ -3,8 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Literal
 
 import jinja2
+
+Severity = Literal["stop", "caution", "fine"]
+Tone = Literal["good", "wait", "bad"]
 
 
 @dataclass(frozen=True)
@@ -18,17 +22,34 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose cells are already texts; a last column of yes and no is coloured."""
+    """A table whose cells are already texts; a last column of yes and no is coloured. texts: columns of words."""
 
     title: str
     words: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    texts: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with paragraphs, plots, tables, and notes (each a severity and a sentence)."""
+
+    title: str
+    words: Sequence[str] = ()
+    figures: Sequence[Figure] = ()
+    tables: Sequence[Table] = ()
+    notes: Sequence[tuple[Severity, str]] = ()
+
+    @property
+    def anchor(self) -> str:
+        """What a link to the section names."""
+        return "section-" + "-".join("".join(c if c.isascii() and c.isalnum() else " " for c in self.title).split())
 
 
 @dataclass(frozen=True)
 class Page:
-    """Verdict first, then plots, tables and definitions."""
+    """Verdict first, then plots, tables, sections and definitions. tone: how the verdict is coloured."""
 
     title: str
     verdict: str
@@ -36,6 +57,9 @@ class Page:
     tables: Sequence[Table]
     definitions: Mapping[str, str]
     footer: str
+    sections: Sequence[Section] = ()
+    lead: Sequence[str] = ()
+    tone: Tone = "good"
 
 
 def html(page: Page) -> str:
