@@ -6,6 +6,7 @@ from bandit_nba.errors import ModelError, NbaError, StoreError
 from bandit_nba.learn.examples import ExampleMaker, Examples
 from bandit_nba.learn.log import LoggedBatch
 from bandit_nba.learn.registry import Lineage
+from bandit_nba.learn.typical import RunningMeans
 from bandit_nba.learn.vowpal import VowpalRegressor
 
 MOST_POISON = 20
@@ -25,10 +26,18 @@ class Poison:
 class CarefulRegressor:
     """A regressor that learns what can be learned of a batch, and goes on as if the rest had never been there."""
 
-    def __init__(self, maker: ExampleMaker, lineage: Lineage, *, model: bytes | None = None) -> None:
+    def __init__(
+        self,
+        maker: ExampleMaker,
+        lineage: Lineage,
+        *,
+        model: bytes | None = None,
+        means: RunningMeans | None = None,
+    ) -> None:
         self._maker = maker
         self._lineage = lineage
         self.recent: Examples | None = None
+        self.means = means or RunningMeans()
         self.regressor = self._loaded(model)
 
     def learn(self, batch: LoggedBatch) -> list[Poison]:
@@ -47,10 +56,13 @@ class CarefulRegressor:
 
     def _learn(self, batch: LoggedBatch, found: list[Poison]) -> None:
         before = self.regressor.serialize()  # 2 ms for 2^18 weights; VW cannot take anything back
+        means = self.means
         try:
             for examples in self._maker.examples(batch):
                 self.regressor.learn(examples.contexts, examples.arms, examples.chosen, examples.reward)
                 self.recent = examples
+                means = means.more(examples.contexts)
+            self.means = means
         except StoreError:
             raise
         except _ROW_ERRORS as error:

@@ -7,7 +7,7 @@ summed in double precision in an order that the row alone fixes, so a row's scor
 VW learns costs; here every sign is turned once, when the weights are loaded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from bandit_nba.learn.options import linear_form
 from bandit_nba.learn.sparse import SparseWeights
 from bandit_nba.learn.table import ArmTable
 from bandit_nba.learn.tuples import tuples
+from bandit_nba.learn.typical import Mean, average_row
 
 MOST_ARM_SETS = 8
 ROWS_PER_BLOCK = 2_048
@@ -40,7 +41,8 @@ class Terms:
 class CompiledScorer:
     """Expected rewards of a published model, without Vowpal Wabbit; a `decide.scoring.Scorer`.
 
-    arm_examples: how many examples of each arm it has learned, by id, for priors.
+    arm_examples: how many examples of each arm it has learned, by id, for priors. means: of context terms; `average` is
+    the row that they make, None where they are not known.
 
     Raises
     ------
@@ -59,6 +61,7 @@ class CompiledScorer:
         version: str,
         examples_learned: int,
         arm_examples: Mapping[str, int] | None = None,
+        means: Sequence[Mean] = (),
     ) -> None:
         if weights.bits != features.bits:
             raise ModelError(
@@ -70,6 +73,7 @@ class CompiledScorer:
         self.version = version
         self.examples_learned = examples_learned
         self.arm_examples: Mapping[str, int] = arm_examples or {}
+        self.average = average_row(means) if means else None
         self._form = linear_form(features, learning or Learning())
         self._slots = np.negative(weights.slots())
         self._tables: dict[int, ArmTable] = {}

@@ -23,6 +23,7 @@ from bandit_nba.learn.examples import ExampleMaker
 from bandit_nba.learn.log import START, Checkpoint, Claim, LearningLog, LoggedBatch, Position
 from bandit_nba.learn.options import vw_arguments
 from bandit_nba.learn.registry import Learned, Lineage, package, unfit
+from bandit_nba.learn.typical import RunningMeans
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,12 @@ class Learner:
         manifest = newest.manifest
         return _Memory(
             fence=claim.fence,
-            careful=CarefulRegressor(self._maker, self.lineage, model=newest.model),
+            careful=CarefulRegressor(
+                self._maker,
+                self.lineage,
+                model=newest.model,
+                means=RunningMeans(manifest.means, examples=manifest.examples_learned),
+            ),
             parent=manifest.version,
             learned=Learned.of(manifest),
         )
@@ -208,6 +214,7 @@ class Learner:
                 parent=memory.parent,
                 learned=memory.learned,
                 recent=careful.recent,
+                means=careful.means.means(),
                 created_at=self._clock(),
             )
         return Checkpoint(model=model, learned=memory.pending, quarantined=memory.poison, never=memory.never)

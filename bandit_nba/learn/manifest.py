@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from bandit_nba.decide.policy import FeatureSettings, Learning
+from bandit_nba.learn.typical import Mean
 from bandit_nba.settings import version_of
 
 
@@ -34,8 +35,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     2^bits float32 weights, the model's identity (VW bytes differ between equal models). learned_from, learned_until:
     the earliest and latest decided_at among learned decisions, parents' included, seconds since the epoch (0 for none);
     a policy with this model is judged only on later decisions. arm_examples: examples learned by arm id, for priors; of
-    ids that came inline no more than fit. reward_range: of the reward definition. probes: tried
-    before the model serves.
+    ids that came inline no more than fit. means: the average of each context term, for explanations. reward_range: of
+    the reward definition. probes: tried before the model serves.
     """
 
     version: str = ""
@@ -51,6 +52,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     learned_until: float
     created_at: float
     arm_examples: Mapping[str, int] = {}
+    means: tuple[Mean, ...] = ()
     model_sha256: str
     model_length: int
     sparse_sha256: str

@@ -21,6 +21,7 @@ from bandit_nba.learn.examples import Examples
 from bandit_nba.learn.manifest import Manifest, Probe, StoredModel, Term
 from bandit_nba.learn.options import vw_arguments
 from bandit_nba.learn.sparse import SparseWeights
+from bandit_nba.learn.typical import Mean
 
 PROBES = 8
 MOST_ARMS = 5_000
@@ -92,9 +93,11 @@ def package(
     parent: str,
     learned: Learned,
     recent: Examples,
+    means: Sequence[Mean] = (),
     created_at: float,
 ) -> StoredModel:
     """A model with its manifest, ready to be published. `recent`: examples it learned from, for its probes.
+    `means`: of context terms, for explanations.
 
     Raises
     ------
@@ -116,6 +119,7 @@ def package(
         learned_until=learned.until,
         created_at=created_at,
         arm_examples=learned.arms,
+        means=tuple(means),
         model_sha256=hashlib.sha256(model).hexdigest(),
         model_length=len(model),
         sparse_sha256=hashlib.sha256(sparse).hexdigest(),
@@ -153,6 +157,7 @@ def verified(stored: StoredModel, *, feature_version: str = "") -> CompiledScore
             version=manifest.version,
             examples_learned=manifest.examples_learned,
             arm_examples=manifest.arm_examples,
+            means=manifest.means,
         )
         _check_probes(scorer, manifest)
     except NbaError as error:
