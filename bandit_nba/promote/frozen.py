@@ -113,15 +113,28 @@ class Freezer:
     """
 
     def __init__(
-        self, database: Database, workspace: Workspace, reading: Reading, *, split: float | None = None
+        self,
+        database: Database,
+        workspace: Workspace,
+        reading: Reading,
+        *,
+        split: float | None = None,
+        share: float = JUDGED_SHARE,
     ) -> None:
         self._database = database
         self._workspace = workspace
         self._known = reading.known
         own = [m for m in reading.known if fits(m, workspace.policy, workspace.catalogue, workspace.rewards)]
-        self.split = split_at(reading.log.decided_at, own) if split is None else split
+        self.split = split_at(reading.log.decided_at, own, share=share) if split is None else split
         self.early = reading.log.between(-np.inf, self.split)
         self._finished = reading.log.between(-np.inf, self.split - longest_wait_s(workspace))
+
+    def named(self, policy: Policy, version: str) -> tuple[Scorer, float]:
+        """The model of that version, which an earlier look was made with; one learned here is learned again."""
+        found = next((manifest for manifest in self._known if manifest.version == version), None)
+        if found is None:
+            return learned_from(self._finished, policy, self._workspace.catalogue)
+        return models.load_scorer(self._database, found.version), found.learned_until
 
     def model(self, policy: Policy) -> tuple[Scorer, float]:
         """The model and the time of the last decision that it learned from."""

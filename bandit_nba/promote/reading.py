@@ -8,6 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.policy import Policy
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.decide.slate_log import first_slot
 from bandit_nba.evaluate.log import LoggedDecisions, from_records, why_left_out
@@ -16,6 +17,7 @@ from bandit_nba.learn.join import Windows, counted
 from bandit_nba.learn.manifest import Manifest
 from bandit_nba.learn.rewards import rewards
 from bandit_nba.store import decisions, learning, models
+from bandit_nba.store import definitions as stored_definitions
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import Workspace
 
@@ -30,7 +32,8 @@ class Reading:
 
     happened: by outcome type, bool (N,): whether one was received within the wait. amounts: by outcome type with
     amounts, float64 (N,), their sum. removed: int64 (N,), index into `removals` (each arm -> stage and reason).
-    policies: the policy version of each row. known: manifests of all published models, newest first.
+    policies: the policy version of each row; definitions: those that are still known, by version. known: manifests of
+    all published models, newest first.
     """
 
     log: LoggedDecisions
@@ -39,6 +42,7 @@ class Reading:
     removed: Ints
     removals: Sequence[Mapping[str, tuple[str, str]]]
     policies: Sequence[str]
+    definitions: Mapping[str, Policy]
     known: Sequence[Manifest]
 
     def after(self, split: float) -> "Reading":
@@ -51,6 +55,7 @@ class Reading:
             removed=self.removed[first:],
             removals=self.removals,
             policies=self.policies[first:],
+            definitions=self.definitions,
             known=self.known,
         )
 
@@ -84,6 +89,7 @@ def read(database: Database, workspace: Workspace, *, now_s: float) -> Reading:
         records = _joined(connection, found, definition, beside, now_s=now_s)
         log = from_records(records, beside.earned, workspace.catalogue.facts, now_s=now_s)
         known = [row.manifest for row in models.listing(connection, limit=100_000)]
+        definitions = _definitions(connection, beside)
     order = np.array([beside.rows[decision] for decision in log.ids], dtype=np.int64)
     size = len(beside.rows)
     return Reading(
@@ -93,6 +99,7 @@ def read(database: Database, workspace: Workspace, *, now_s: float) -> Reading:
         removed=np.array(beside.removed, dtype=np.int64)[order],
         removals=[_REMOVED.decode(content) for content in beside.patterns],
         policies=[beside.policies[row] for row in order.tolist()],
+        definitions=definitions,
         known=known,
     )
 
@@ -138,6 +145,18 @@ def _look_beside(
         known = of_kind & np.isfinite(found.amounts)
         if known.any():
             beside.amounts.setdefault(kind, []).append((first + found.rows[known], found.amounts[known]))
+
+
+def _definitions(connection: sa.Connection, beside: _Beside) -> dict[str, Policy]:
+    """Policies by the version that the log names; one content has two versions once settings gain keys."""
+    found = {}
+    for version in set(beside.policies):
+        content = stored_definitions.get(connection, "policy", version)
+        try:
+            found[version] = msgspec.json.decode(content or b"", type=Policy)
+        except msgspec.DecodeError:
+            continue  # written by another version of this program: not to be compared with
+    return found
 
 
 def _flags(parts: Sequence[Ints], size: int) -> Bools:

@@ -16,11 +16,13 @@ from bandit_nba.promote.reading import Reading, read
 from bandit_nba.report import metrics, plots, reach, slices
 from bandit_nba.report.comparison import Comparison, Judged, as_figures, best_fixed, compare
 from bandit_nba.report.page import Figure, Page, Section, Tone
-from bandit_nba.report.table import Cell, Column, Table
+from bandit_nba.report.table import Cell, Column, Table, percent
 from bandit_nba.report.verdict import Verdict, headline, verdict
 from bandit_nba.report.words import MEANING, definitions, notes
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import Workspace
+
+MOST_BARS = 12
 
 _TONES: Mapping[str, Tone] = {"switch": "good", "none": "good", "keep": "good", "wait": "wait", "refused": "bad"}
 
@@ -142,7 +144,7 @@ def policies(comparison: Comparison) -> Table:
             g / today if gain and today > 0 else None for g in ((gain.value, gain.low, gain.high) if gain else ())
         ]
         rows.append([c.title, c.value.value, c.value.low, c.value.high, *(scaled or [None] * 3), c.value.ess, dr.value])
-    level = f"{1 - comparison.alpha:.0%}"
+    level = percent(1 - comparison.alpha)
     return Table(
         "policies",
         "Policies side by side",
@@ -174,7 +176,7 @@ def as_page(report: Report) -> Page:
         Section(mix.title, figures=[_mix(mix)], tables=[mix.for_people()]),
         Section(
             served.title,
-            words=[f"In {nothing.mean():.1%} of the judged decisions nothing was left to offer."],
+            words=[f"In {percent(float(nothing.mean()))} of the judged decisions nothing was left to offer."],
             tables=[served.for_people(), *([why.for_people()] if why.rows else [])],
         ),
         Section(funnel.title, tables=[funnel.for_people()]),
@@ -256,14 +258,13 @@ def _over_time(table: Table, c: Comparison) -> Figure:
 
 
 def _mix(table: Table) -> Figure:
-    labels = [str(row[0]) for row in table.rows]
+    rows = table.rows[:MOST_BARS]
+    labels = [str(row[0]) for row in rows]
     groups = {
-        column.name: [_number(row[i]) or 0.0 for row in table.rows]
-        for i, column in enumerate(table.columns)
-        if i and i <= 4
+        column.name: [_number(row[i]) or 0.0 for row in rows] for i, column in enumerate(table.columns) if i and i <= 4
     }
     drawn = plots.svg(plots.bars(labels, groups, xlabel="share of decisions"), title="Share of each action by policy")
-    return Figure("", "How often each action is chosen.", drawn)
+    return Figure("", "How often each action is chosen, the most frequent of today first.", drawn)
 
 
 def _number(cell: Cell) -> float | None:

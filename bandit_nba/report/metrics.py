@@ -56,7 +56,7 @@ def metrics(comparison: Comparison, reading: Reading, catalogue: Catalogue, defi
         "interval. A guardrail is an outcome that nobody wants. More and less: than today, where that is sure.",
         COLUMNS,
         rows,
-        [contender.title for contender in comparison.contenders],
+        [contender.title for contender in comparison.foremost],
     )
 
 

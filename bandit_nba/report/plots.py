@@ -54,7 +54,8 @@ def intervals(rows: Mapping[str, tuple[float, float, float, float | None]], *, w
     axes.set_yticks(range(len(rows)), [_plain(name) for name in rows])
     axes.invert_yaxis()
     axes.set(xlabel="reward per decision")
-    axes.legend(frameon=False, fontsize=8, loc="best")
+    if any(row[-1] is not None for row in rows.values()):
+        axes.legend(frameon=False, fontsize=8, loc="best")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -77,15 +78,14 @@ def over_time(labels: Sequence[str], lines: Mapping[str, Sequence[float | None]]
 def bars(labels: Sequence[str], groups: Mapping[str, Sequence[float]], *, xlabel: str) -> Figure:
     """For each label one bar per group, beside each other."""
     height = 0.8 / max(1, len(groups))
-    figure = Figure(figsize=(4.8, 0.9 + 0.18 * len(labels) * max(2, len(groups))), layout="constrained")
+    figure = Figure(figsize=(4.8, 0.9 + (0.12 + 0.11 * len(groups)) * len(labels)), layout="constrained")
     axes = figure.add_subplot()
     places = np.arange(len(labels))
     for g, (name, widths) in enumerate(groups.items()):
         at = places + (g - (len(groups) - 1) / 2) * height
         axes.barh(at, widths, height=height, color=COLOURS[g % len(COLOURS)], label=_plain(name))
     axes.set_yticks(places, [_plain(label) for label in labels])
-    axes.invert_yaxis()
-    axes.set(xlabel=xlabel)
+    axes.set(xlabel=xlabel, ylim=(len(labels) - 0.4, -0.6))
     axes.legend(frameon=False, fontsize=9, loc="best")
     axes.spines[["top", "right"]].set_visible(False)
     return figure

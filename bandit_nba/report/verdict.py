@@ -19,7 +19,8 @@ MOST_TIMES = 20  # a gain that would need so many times the log to be seen is to
 class Verdict:
     """What to do about one candidate.
 
-    gain: its interval as shares of what today's policy earns; None where that is not above 0. more_decisions: how many more are needed for a verdict; None where more of the same would not bring one.
+    gain: its interval as shares of what today's policy earns; None where that is not above 0. more_decisions: how many
+    more are needed for a verdict; None where more of the same would not bring one.
     """
 
     policy: str

@@ -7,6 +7,7 @@ from bandit_nba.evaluate.result import ESS_FLOOR
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.report.comparison import RESPONSES
 from bandit_nba.report.page import Severity
+from bandit_nba.report.table import percent
 
 MEANING = (
     "What a policy would have earned is estimated from decisions that today's policy made: those that the other policy "
@@ -34,8 +35,8 @@ def definitions(definition: RewardDefinition, alpha: float) -> Mapping[str, str]
         "estimate": "Self-normalised inverse propensity score (SNIPS); DR, the doubly robust estimate, is a second "
         "opinion that also uses a model of the reward.",
         "gain": "Estimate of the policy minus what today's policy earned, on the same decisions.",
-        f"{1 - alpha:.0%} interval": f"Drawn anew many times, about {(1 - alpha) * 100:.0f} of 100 such intervals hold "
-        "the truth. Gains of several candidates hold all together.",
+        f"{percent(1 - alpha)} interval": "Drawn anew many times, about "
+        f"{(1 - alpha) * 100:.0f} of 100 such intervals hold the truth. Gains of several candidates hold all together.",
         "ESS": "Effective sample size: how many decisions of that policy itself the log is worth. Below "
         f"{ESS_FLOOR:.0f} there is no verdict.",
         "effective rewarded decisions": "On how many answers an estimate really rests. Below "
