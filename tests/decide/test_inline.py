@@ -1,4 +1,4 @@
-"""Actions that come with a request: scored by the same weights, the first as baseline, and no name means anything else."""
+"""Actions that come with a request: scored by the same weights, the first as baseline; no name means anything else."""
 
 from dataclasses import replace
 
