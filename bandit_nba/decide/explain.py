@@ -3,21 +3,27 @@
 Everything is made again from the request, the model and the policy; nothing is written and no state changes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, get_args, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from bandit_nba.catalogue.facts import FactValue
 from bandit_nba.decide.arbitrate import Factors
 from bandit_nba.decide.batch import Decisions, Floats, Kind, Requests, Stage
+from bandit_nba.decide.effects import Apart, FactEffect, effects
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.explore import squarecb_gamma
+from bandit_nba.decide.feature_names import CHANNEL
+from bandit_nba.decide.mixture_log import LoggedCredit, credit_of
 from bandit_nba.decide.policy import Exploration
 from bandit_nba.decide.prior import shrinkage
 from bandit_nba.decide.recompute import Past, decide_again, maker
 from bandit_nba.decide.record import LoggedDecision
 from bandit_nba.decide.scoring import FeatureRows, NoModel, Scorer
+from bandit_nba.errors import RefusedError
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,8 @@ class ExplainedArm:
     """An eligible arm: from its score to its chance.
 
     gain: expected reward beyond that of "no action"; priority: the gain weighed by `factors`; see `arbitrate`.
-    contributions: those that speak most for or against it first; empty where no model scored.
+    contributions: those that speak most for or against it first; effects: the same by fact, beside the average customer
+    (see `effects`), which with `Explanation.average` add up to the expected reward. Both empty where no model scored.
     """
 
     arm: str
@@ -57,6 +64,7 @@ class ExplainedArm:
     priority: float
     probability: float
     contributions: tuple[Contribution, ...]
+    effects: tuple[FactEffect, ...]
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,9 @@ class Explanation:
 
     removed: by stage in the order of asking, then in catalogue order. arms: eligible arms, most likely first.
     examples_learned: the n of exploration. gamma: SquareCB's, per unit of priority; None for other kinds and fallbacks.
+    average: the expected reward of the average eligible arm. compared: whether the average customer is known. facts:
+    what was known of the customer. mandatory: whether the arm was, and so came first. credit: the component of a
+    mixture that it is credited to. support: whether every eligible arm could have been chosen.
     """
 
     id: str
@@ -76,6 +87,13 @@ class Explanation:
     exploration: Exploration
     gamma: float | None
     priority_range: float
+    average: float
+    compared: bool
+    channel: str
+    facts: Mapping[str, FactValue]
+    mandatory: bool
+    credit: LoggedCredit
+    support: bool
     removed: tuple[RemovedArm, ...]
     arms: tuple[ExplainedArm, ...]
 
@@ -100,6 +118,15 @@ class Additive(Protocol):
         """One row's scores apart."""
 
 
+@runtime_checkable
+class Averaged(Protocol):
+    """A model that knows the average of what it has learned from."""
+
+    @property
+    def average(self) -> FeatureRows | None:
+        """One row; None where it is not known."""
+
+
 def explain(engine: Engine, requests: Requests, scorer: Scorer, *, row: int = 0) -> Explanation:
     """Explain how one of the requests is decided with this model now."""
     one = requests.take(row, row + 1)
@@ -112,8 +139,13 @@ def explain_logged(logged: LoggedDecision, past: Past) -> Explanation:
     Raises
     ------
     NbaError
-        If a definition, the model or the salt is gone, or its facts are not those of its catalogue.
+        If a definition, the model or the salt is gone, or its facts are not those of its catalogue. `RefusedError` if
+        the facts were erased.
     """
+    if logged.facts is None:
+        raise RefusedError(
+            "what it was made from has been erased", where=f"decision {logged.id}", hint="only its chances are kept"
+        )
     versions, made_by = logged.versions, maker(logged)
     scorer = past.scorer(versions) if made_by == "engine" else NoModel()
     actions = logged.inline_actions
@@ -137,8 +169,9 @@ def _explained(decisions: Decisions, engine: Engine, scorer: Scorer) -> Explanat
             priority=float(decisions.priority[0, k]),
             probability=float(decisions.probability[0, k]),
             contributions=contributions,
+            effects=by_fact,
         )
-        for k, contributions in zip(eligible.tolist(), apart, strict=True)
+        for k, (contributions, by_fact) in zip(eligible.tolist(), apart, strict=True)
     ]
     gamma = squarecb_gamma(exploration, n=scorer.examples_learned) / arbitration.priority_range
     return Explanation(
@@ -151,6 +184,13 @@ def _explained(decisions: Decisions, engine: Engine, scorer: Scorer) -> Explanat
         exploration=exploration,
         gamma=gamma if exploration.kind == "squarecb" and not decisions.fallback else None,
         priority_range=arbitration.priority_range,
+        average=float(decisions.expected_reward[0, eligible].mean()),
+        compared=isinstance(scorer, Averaged) and scorer.average is not None,
+        channel=requests.channels.values[int(requests.channels.codes[0])],
+        facts=requests.facts.row(0),
+        mandatory=bool(engine.mandatory.arms[int(decisions.chosen[0])]),
+        credit=credit_of(decisions, 0, eligible),
+        support=bool(decisions.support[0]),
         removed=_removed(decisions),
         arms=tuple(sorted(arms, key=lambda arm: -arm.probability)),
     )
@@ -158,25 +198,34 @@ def _explained(decisions: Decisions, engine: Engine, scorer: Scorer) -> Explanat
 
 def _apart(
     decisions: Decisions, engine: Engine, scorer: Scorer, eligible: npt.NDArray[np.intp]
-) -> list[tuple[Contribution, ...]]:
-    """Contributions of each eligible arm."""
+) -> list[tuple[tuple[Contribution, ...], tuple[FactEffect, ...]]]:
+    """Contributions to each eligible arm, term by term and fact by fact."""
     if decisions.fallback or not isinstance(scorer, Additive):
-        return [()] * len(eligible)
+        return [((), ())] * len(eligible)
     contexts = engine.featuriser.contexts(decisions.requests.facts, decisions.requests.channels)
+    average = scorer.average if isinstance(scorer, Averaged) else None
+    row = _parts(scorer, contexts, engine, eligible)
+    usual = None if average is None else _parts(scorer, average, engine, eligible)
+    by_fact = effects(row, usual, {*engine.catalogue.facts, CHANNEL})
+    beside = row.contributions - row.contributions.mean(axis=1, keepdims=True)
+    by_term = [
+        tuple(
+            Contribution(term=row.names[t], reward=float(row.contributions[t, k]), beside_others=float(beside[t, k]))
+            for t in np.argsort(-np.abs(beside[:, k]), kind="stable").tolist()
+        )
+        for k in range(len(eligible))
+    ]
+    return list(zip(by_term, by_fact, strict=True))
+
+
+def _parts(scorer: Additive, contexts: FeatureRows, engine: Engine, eligible: npt.NDArray[np.intp]) -> Apart:
     found = scorer.terms(contexts, engine.arm_features, 0)
     names, rewards = found.names, found.contributions
     prior = shrinkage(engine.arms, engine.policy.priors, scorer)
     if prior is not None:
         names, rewards = prior.apart(names, rewards)
-    rewards = rewards[:, eligible]
-    beside = rewards - rewards.mean(axis=1, keepdims=True)
-    return [
-        tuple(
-            Contribution(term=names[t], reward=float(rewards[t, k]), beside_others=float(beside[t, k]))
-            for t in np.argsort(-np.abs(beside[:, k]), kind="stable").tolist()
-        )
-        for k in range(len(eligible))
-    ]
+    singles = 2 + int(contexts.indptr[1] - contexts.indptr[0])
+    return Apart(names=names, contributions=rewards[:, eligible], singles=singles)
 
 
 def _removed(decisions: Decisions) -> tuple[RemovedArm, ...]:

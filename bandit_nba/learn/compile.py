@@ -25,6 +25,8 @@ from bandit_nba.learn.typical import Mean, average_row
 
 MOST_ARM_SETS = 8
 ROWS_PER_BLOCK = 2_048
+AVERAGED_IN_PAIRS = 64
+"""Terms of the average row where pairs of terms count: 256 would make 33,000 pairs for every arm."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,9 @@ class CompiledScorer:
         self.version = version
         self.examples_learned = examples_learned
         self.arm_examples: Mapping[str, int] = arm_examples or {}
-        self.average = average_row(means) if means else None
         self._form = linear_form(features, learning or Learning())
+        known = means[:AVERAGED_IN_PAIRS] if self._form.patterns else means
+        self.average = average_row(known) if known else None
         self._slots = np.negative(weights.slots())
         self._tables: dict[int, ArmTable] = {}
 

@@ -2,18 +2,21 @@
 
 import copy
 
+import msgspec
 import numpy as np
 import pytest
 
+from bandit_nba.decide.effects import Apart, effects, fact_of
 from bandit_nba.decide.eligibility import eligible
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.explain import Explanation, explain, explain_logged
 from bandit_nba.decide.recompute import Past
 from bandit_nba.decide.record import logged
 from bandit_nba.decide.scoring import NoModel
-from bandit_nba.errors import UnknownIdError
+from bandit_nba.errors import RefusedError, UnknownIdError
 from bandit_nba.learn.compile import CompiledScorer
 from bandit_nba.learn.sparse import SparseWeights
+from bandit_nba.learn.typical import RunningMeans
 from tests.decide import decide_world as world
 from tests.decide.decide_log import REWARD_VERSION, Memory, logged_as
 
@@ -159,3 +162,82 @@ class TestLogged:
 
         with pytest.raises(UnknownIdError, match="no such model"):
             explain_logged(logged(record), Past(Memory()))
+
+
+class TestEffects:
+    """Facts as wholes, beside the average customer and the average eligible arm."""
+
+    @pytest.fixture(scope="class")
+    def averaged(self) -> CompiledScorer:
+        """The same weights, with the averages of 500 other customers."""
+        weights = np.random.default_rng(1).normal(0.0, 0.05, size=1 << 18).astype(np.float32)
+        features = world.engine().featuriser
+        seen = world.requests(500, seed=9)
+        means = RunningMeans().more(features.contexts(seen.facts, seen.channels)).means()
+        sparse = SparseWeights.of(weights)
+        return CompiledScorer(sparse, world.POLICY.features, version="m2", examples_learned=500, means=means)
+
+    @pytest.mark.parametrize("compared", [True, False])
+    def test_they_add_up_to_each_expected_reward(
+        self, engine: Engine, averaged: CompiledScorer, model: CompiledScorer, compared: bool
+    ) -> None:
+        for row in range(5):
+            found = explain(engine, world.requests(5), averaged if compared else model, row=row)
+
+            assert found.compared == compared
+            for arm in found.arms:
+                total = found.average + sum(one.effect for one in arm.effects)
+                assert total == pytest.approx(arm.expected_reward, abs=1e-12)
+
+    def test_over_eligible_arms_each_fact_adds_up_to_nothing(self, engine: Engine, averaged: CompiledScorer) -> None:
+        found = explain(engine, world.requests(5), averaged, row=2)
+        sums: dict[str, float] = {}
+        for arm in found.arms:
+            for one in arm.effects:
+                sums[one.fact] = sums.get(one.fact, 0.0) + one.effect
+
+        assert set(sums) >= {"", "channel", "contract", "age", "owned"}
+        np.testing.assert_allclose(list(sums.values()), 0.0, atol=1e-12)
+
+    def test_the_average_customer_has_nothing_that_speaks_for_or_against(self) -> None:
+        """By hand: weights 2 and 4 for contract=a, b on one arm, 0 on the other; shares .75, .25; the customer has b.
+
+        The fact gives (1 - .25) x 4 - .75 x 2 = 1.5 to the first arm: half of it beside the average of the two.
+        """
+        row = Apart(
+            names=("constant", "arm", "contract=b"), contributions=np.array([[1, 1], [0, 2], [4, 0]]), singles=3
+        )
+        average = Apart(
+            names=("constant", "arm", "contract=a", "contract=b"),
+            contributions=np.array([[1, 1], [0, 2], [1.5, 0], [1.0, 0]]),
+            singles=4,
+        )
+
+        first, second = effects(row, average, {"contract"})
+
+        assert {one.fact: one.effect for one in first} == {"contract": 0.75, "": 0.25}
+        assert {one.fact: one.effect for one in second} == {"contract": -0.75, "": -0.25}
+        same, _ = effects(average, average, {"contract"})
+        assert {one.fact: one.effect for one in same} == {"contract": 0.0, "": 0.25}
+
+    @pytest.mark.parametrize(
+        ("name", "single", "fact"),
+        [
+            ("contract=a x b", True, "contract"),
+            ("age?", True, "age"),
+            ("age=..30", True, "age"),
+            ("contract=a x b x age=30..", False, "contract x age"),
+            ("age x age=..30", False, "age"),
+        ],
+    )
+    def test_terms_tell_their_facts(self, name: str, single: bool, fact: str) -> None:
+        assert fact_of(name, {"contract", "age"}, single=single) == fact
+
+
+def test_what_has_been_erased_cannot_be_explained(engine: Engine, model: CompiledScorer) -> None:
+    made = engine.decide(world.requests(1), model)
+    record = logged_as(made, engine.versions(model, reward=REWARD_VERSION))[0]
+    erased = msgspec.structs.replace(record, facts=None)
+
+    with pytest.raises(RefusedError, match="erased"):
+        explain_logged(logged(erased), Past(Memory()))
