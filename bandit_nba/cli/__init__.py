@@ -21,6 +21,7 @@ COMMANDS = {
     "serve": "Run the service: decisions and outcomes over HTTP, and the learner beside them.",
     "evaluate": "What policies would have earned, from the log alone.",
     "report": "Policies side by side on one page: verdict first, then everything behind it.",
+    "search": "Look for a better policy on the log; the best becomes a policy file.",
     "promote": "Let a policy act once it surely earns more than today's, and watch it afterwards.",
     "models": "List, show or verify what has been learned and published.",
     "audit": "Make every logged decision again, and say whether the log tells the truth.",

@@ -2,4 +2,5 @@
 
 from bandit_nba.cli import main
 
-main()
+if __name__ == "__main__":  # a process that `nba search` starts imports this file, too
+    main()

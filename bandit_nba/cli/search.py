@@ -1,0 +1,105 @@
+"""`nba search DIR`: look for a better policy on the log."""
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bandit_nba.cli.failure import reported
+
+if TYPE_CHECKING:
+    from bandit_nba.promote.search import Task, Try
+
+
+@reported
+def search(
+    directory: Annotated[Path, typer.Argument(help="The workspace.", metavar="DIR")],
+    *,
+    out: Annotated[Path, typer.Option(help="Where the best policy goes.")] = Path("best.toml"),
+    most: Annotated[int, typer.Option(min=1, max=10_000, help="Try at most this many policies.")] = 60,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0: one per processor.")] = 0,
+    judged_share: Annotated[float, typer.Option(min=0.05, max=0.9, help="Share of the log that judges.")] = 0.4,
+    alpha: Annotated[float, typer.Option(min=0.001, max=0.5, help="Chance that any of the bounds is wrong.")] = 0.05,
+    seed: Annotated[int, typer.Option(min=0, help="Which policies are tried, where there are more.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Try other features, crosses, VW options and explorations; the best becomes a policy file.
+
+    Models learn from the earlier part of the log and are judged on the later one. The bounds of all that were tried hold
+    together. Every policy tried keeps a floor of exploration. `nba promote` knows among how many the best was found.
+
+    Examples:
+
+      nba search demo --out best.toml
+
+      nba search demo --most 200 --workers 4 && nba promote demo best.toml
+    """
+    import numpy as np
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from bandit_nba.promote.policy_file import policy_toml
+    from bandit_nba.promote.search import best, prepare, remember, run
+    from bandit_nba.promote.space import space
+    from bandit_nba.workspace import open_workspace
+
+    workspace = open_workspace(directory)
+    policies = space(workspace.policy, workspace.catalogue.facts, most=most, rng=np.random.default_rng(seed))
+    task = prepare(workspace, policies, judged_share=judged_share, alpha=alpha, now_s=time.time())
+    processes = min(workers or os.cpu_count() or 1, len(task.groups))
+    live = TextColumn("{task.fields[live]}")
+    columns = (TextColumn("policies"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), live)
+    tries: list[Try] = []
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        shown = progress.add_task("policies", total=len(policies), live="")
+        for one in run(task, workers=processes):
+            tries.append(one)
+            judged = [t.gain.low for t in tries if t.gain is not None]
+            progress.update(shown, advance=1, live=f"best lower bound {max(judged):+.4f}" if judged else "")
+    found = best(tries)
+    gain = found.gain
+    comment = f"Found by nba search: the best of {len(policies)}, judged on {len(task.late):,} decisions."
+    out.write_text(policy_toml(found.policy, comments=[comment]), encoding="utf-8")
+    remember(workspace, task, found, now_s=time.time())
+    if as_json:
+        _print_json(task, tries, found, out)
+        return
+    lost = sum(one.gain is None for one in tries)
+    print(f"Tried {len(policies):,} policies on {len(task.late):,} decisions; {lost:,} could not be judged.")
+    if gain is not None:
+        sure = "surely more" if gain.low > 0 else "not surely more"
+        print(f"The best earns {sure} than today's policy: {gain.value:+.4f} per decision")
+        print(f"({gain.low:+.4f} to {gain.high:+.4f}; the bounds of all that were tried hold together).")
+    print(f"Policy file: {out}. Next: nba promote {directory} {out}")
+
+
+def _print_json(task: "Task", tries: "list[Try]", found: "Try", out: Path) -> None:
+    import msgspec
+
+    def as_dict(one: "Try") -> dict[str, object]:
+        gain = one.gain
+        return {
+            "policy": one.policy.version,
+            "features": one.policy.features,
+            "learning": one.policy.learning.options,
+            "exploration": one.policy.exploration,
+            "gain": None
+            if gain is None
+            else {"value": gain.value, "low": gain.low, "high": gain.high, "ess": gain.ess},
+            "stop": one.stop,
+        }
+
+    ranked = sorted(tries, key=lambda one: -one.gain.low if one.gain else float("inf"))
+    document = {
+        "tried": len(tries),
+        "judged": len(task.late),
+        "learnedFrom": len(task.early),
+        "alpha": task.alpha,
+        "sure": found.gain is not None and found.gain.low > 0,
+        "out": str(out),
+        "best": as_dict(found),
+        "tries": [as_dict(one) for one in ranked],
+    }
+    print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())

@@ -1,0 +1,89 @@
+"""The policies that a search tries: today's, with other features, crosses, VW options and exploration."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+
+from bandit_nba.catalogue import FactSchema
+from bandit_nba.decide.policy import Exploration, FeatureSettings, Learning, Policy
+
+T = TypeVar("T")
+
+NAME = "found"
+LEAST_FLOOR = 0.01
+"""What every policy found goes on exploring: without it its log could judge no other policy."""
+
+CROSSES: Sequence[tuple[str, ...]] = (("UA",), ("UA", "RA"), ("UA", "RA", "URA"), ("UA", "UUA"), ("UA", "RA", "UUA"))
+OPTIONS: Sequence[Mapping[str, float | bool | str]] = (
+    {},
+    {"coin": True},
+    {"ftrl": True, "ftrl_alpha": 0.005, "ftrl_beta": 1.0},
+    {"ftrl": True, "ftrl_alpha": 0.02, "ftrl_beta": 1.0},
+    {"learning_rate": 0.1},
+    {"learning_rate": 2.0},
+)
+EXPLORATIONS: Sequence[Mapping[str, float | str]] = (
+    {"kind": "squarecb", "scale": 1.0, "exponent": 0.5},
+    {"kind": "squarecb", "scale": 10.0, "exponent": 0.5},
+    {"kind": "squarecb", "scale": 100.0, "exponent": 0.5},
+    {"kind": "epsilon_greedy", "epsilon": 0.02},
+    {"kind": "softmax", "temperature": 0.02},
+)
+FLOORS = (LEAST_FLOOR, 0.02, 0.05)
+
+
+def space(policy: Policy, schema: FactSchema, *, most: int, rng: np.random.Generator) -> list[Policy]:
+    """At most `most` different policies, today's kind of model first; a wider space is sampled, evenly by model.
+
+    Everything that is not searched (arbitration, priors, mixture, safe policy) stays as it is.
+    """
+    models = _distinct([(f, learning) for f in _features(policy.features, schema) for learning in _learning(policy)])
+    today = [policy.exploration] if policy.exploration.floor >= LEAST_FLOOR else []
+    explorations = _distinct([*today, *_explorations(policy.exploration.floor)])
+    first, rest = models[0], models[1:]
+    order = [first, *(rest[i] for i in rng.permutation(len(rest)).tolist())]
+    per_model = max(1, min(len(explorations), -(-most // len(order))))
+    found = []
+    for features, learning in order:
+        picks = rng.permutation(len(explorations))[:per_model].tolist()
+        for exploration in (explorations[i] for i in sorted(picks)):
+            one = msgspec.structs.replace(
+                policy, name=NAME, features=features, learning=learning, exploration=exploration
+            )
+            found.append(one)
+    return found[:most]
+
+
+def _features(base: FeatureSettings, schema: FactSchema) -> Iterator[FeatureSettings]:
+    """Today's, with other crosses, and with every declared fact that is no free text."""
+    yield base
+    named = {*base.customer, *base.request}
+    more = tuple(name for name, kind in schema.items() if kind != "text" and name not in named)
+    wider = msgspec.structs.replace(base, customer=(*base.customer, *more)) if more else base
+    if more:
+        yield wider
+    for crosses in CROSSES:
+        if base.request or base.channel or not any("R" in letters for letters in crosses):
+            yield msgspec.structs.replace(base, interactions=crosses)
+
+
+def _learning(policy: Policy) -> Iterator[Learning]:
+    yield policy.learning
+    for options in OPTIONS:
+        yield Learning(options=options)
+
+
+def _explorations(floor: float) -> Iterator[Exploration]:
+    for settings in EXPLORATIONS:
+        for one in (*FLOORS, floor):
+            yield msgspec.convert({**settings, "floor": max(one, LEAST_FLOOR)}, Exploration)
+
+
+def _distinct(items: Sequence[T]) -> list[T]:
+    found: list[T] = []
+    for item in items:
+        if item not in found:
+            found.append(item)
+    return found
