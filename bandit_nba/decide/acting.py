@@ -12,6 +12,7 @@ import numpy as np
 
 from bandit_nba.catalogue import Arm
 from bandit_nba.decide.batch import Bools, Floats, Ints, Requests
+from bandit_nba.decide.cells import best, counts
 from bandit_nba.decide.scoring import FeatureRows
 
 T = TypeVar("T")
@@ -92,7 +93,7 @@ def unscored(chances: Again, mask: Bools) -> Distribution:
 
 def evenly(mask: Bools) -> Floats:
     """The same chance for each arm, float64 (N, K)."""
-    even: Floats = mask / mask.sum(axis=1, keepdims=True)
+    even: Floats = mask / counts(mask)
     return even
 
 
@@ -101,12 +102,11 @@ def floored(probability: Floats, mask: Bools, *, floor: float) -> Floats:
     if floor == 0.0:
         return probability
     mixed: Floats = (1.0 - floor) * probability
-    mixed += mask * (floor / mask.sum(axis=1, keepdims=True))
+    mixed += mask * (floor / counts(mask))
     return mixed
 
 
 def shared_best(score: Floats, mask: Bools) -> Floats:
     """All probability on the eligible arm with the highest score, exactly equal ones sharing; float64 (N, K)."""
-    known = np.where(mask, score, -np.inf)
-    best = (known == known.max(axis=1, keepdims=True)) & mask
-    return evenly(best)
+    standing = np.where(mask, score, -np.inf)
+    return evenly((standing == best(standing)) & mask)

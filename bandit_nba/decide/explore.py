@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from bandit_nba.decide.batch import Bools, Floats
+from bandit_nba.decide.cells import best, clear, counts
 from bandit_nba.decide.policy import Exploration, Explorer
 
 MAX_GAMMA = 1e200  # keeps 1 / (K + gamma gap) above zero for every finite gap
@@ -30,27 +31,26 @@ def probabilities(
     members: (M, N, K), the priorities of an ensemble's members, which Thompson asks for; without it, one member.
     Exactly equal best priorities share equally, where VW favours one of them.
     """
-    eligible = mask.sum(axis=1, keepdims=True).astype(np.float64)
+    eligible = counts(mask)
     if exploration.kind == "uniform":
         even: Floats = mask / eligible
         return even
     if exploration.kind == "thompson":
         return _thompson(priority[None] if members is None else members, mask, eligible, floor=exploration.floor)
-    best = np.fmax.reduce(priority, axis=1, keepdims=True)
-    gap = np.subtract(best, priority, order="C")
+    gap = np.subtract(best(priority), priority, order="C")
     leads, trails = np.equal(gap, 0.0), np.greater(gap, 0.0)  # both False where the priority is NaN
     if exploration.kind == "squarecb":
         gamma = min(squarecb_gamma(exploration, n=n) / priority_range, MAX_GAMMA)
         p = _squarecb(gap, eligible, gamma=gamma, floor=exploration.floor)
-        np.copyto(p, 0.0, where=~trails)
+        clear(p, trails)
     elif exploration.kind == "softmax":
         scale = exploration.temperature * priority_range
-        p = _softmax(gap, eligible, trails, leads.sum(axis=1, keepdims=True), scale=scale, floor=exploration.floor)
+        p = _softmax(gap, eligible, trails, counts(leads), scale=scale, floor=exploration.floor)
     else:
         epsilon = share_explored(exploration, n=n)
         p = trails * ((exploration.floor + (1.0 - exploration.floor) * epsilon) / eligible)
     rest = 1.0 - p.sum(axis=1, keepdims=True)
-    np.copyto(p, rest / leads.sum(axis=1, keepdims=True), where=leads)
+    np.copyto(p, rest / counts(leads), where=leads)
     return p
 
 
@@ -105,8 +105,8 @@ def _thompson(members: Floats, mask: Bools, eligible: Floats, *, floor: float) -
     """
     p = np.zeros(mask.shape)
     for priority in members:
-        leads = np.equal(priority, np.fmax.reduce(priority, axis=1, keepdims=True))
-        p += leads / leads.sum(axis=1, keepdims=True)
+        leads = np.equal(priority, best(priority))
+        p += leads / counts(leads)
     p *= (1.0 - floor) / len(members)
     p += mask * (floor / eligible)
     return p

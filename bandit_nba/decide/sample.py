@@ -16,6 +16,7 @@ import numpy as np
 from pandas.util import hash_array
 
 from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.cells import first_above
 from bandit_nba.decide.salt import Salt
 
 ARM = "arm"  # the purpose of the draw that chooses the arm
@@ -35,9 +36,8 @@ def draw(probability: Floats, u: Floats) -> Ints:
     probability: (N, K), rows sum to 1 up to rounding. u: (N,) in [0, 1). An arm with probability 0 is never drawn;
     where rounding leaves the last sum at or below u, the last arm with a positive probability takes the rest.
     """
-    reached = np.cumsum(probability, axis=1)
-    chosen: Ints = np.argmax(reached > u[:, None], axis=1)
-    short = np.flatnonzero(reached[:, -1] <= u)
+    chosen = first_above(probability, u)
+    short = np.flatnonzero(chosen == probability.shape[1])
     if len(short):
         chosen[short] = probability.shape[1] - 1 - np.argmax(probability[short, ::-1] > 0.0, axis=1)
     return chosen

@@ -110,14 +110,14 @@ class TestEveryExploration:
         engine = world.engine(
             catalogue=Catalogue(facts=world.CATALOGUE.facts, actions=actions), policy=Policy(), kind=kind
         )
-        requests = world.requests(30)
+        requests = world.requests(60)
 
         got = engine.decide(requests, world.ExactModel())
 
-        assert got.probability.shape == (30, 5000)
+        assert got.probability.shape == (60, 5000)
         np.testing.assert_allclose(got.probability.sum(axis=1), 1.0, rtol=0, atol=1e-12)
-        assert engine.chunk_rows < 30
-        _same(engine.decide(_picked(requests, [29]), world.ExactModel()), got, [29])
+        assert engine.chunk_rows < 60
+        _same(engine.decide(_picked(requests, [59]), world.ExactModel()), got, [59])
 
 
 def test_a_compiled_model_gives_each_row_the_same_bits_in_any_batch() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from bandit_nba.decide.acting import Distribution, Situation
 from bandit_nba.decide.arbitrate import Arbiter
 from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.cells import known
 from bandit_nba.decide.explore import full_support, probabilities
 from bandit_nba.decide.policy import Exploration
 from bandit_nba.decide.prior import Shrinkage
@@ -93,7 +94,7 @@ class LearnedPolicy:
 
     def _scored(self, situation: Situation) -> _Scored:
         scores = self._sound(self._scorer.score(situation.contexts, situation.arm_features))
-        expected = np.where(situation.mask, scores, np.nan)
+        expected = known(scores, situation.mask)
         priority = self._priorities(expected, situation)
         return _Scored(expected_reward=expected, priority=priority)
 
