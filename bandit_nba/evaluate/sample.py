@@ -72,11 +72,11 @@ class Sample:
         """Standard errors (by customer) between the mean weight and 1; infinite where constant weights are not 1."""
         excess = self.weights - 1.0
         gap = float(excess.mean())
+        if abs(gap) <= RANGE_TOLERANCE:
+            return 0.0  # a policy like the log's own differs by rounding alone, and so does the error it is compared with
         centred = self.per_unit(excess - gap)
         error = sqrt(float(centred @ centred)) / self.n
-        if error > 0:
-            return gap / error
-        return 0.0 if abs(gap) <= RANGE_TOLERANCE else copysign(inf, gap)
+        return gap / error if error > 0 else copysign(inf, gap)
 
     def per_unit(self, values: FloatArray) -> FloatArray:
         """Sum `values` (n,) over the decisions of each customer: shape (n_groups,)."""
