@@ -1,7 +1,6 @@
 """Rankings, slots and actions that come with a request: from the question to the log, the lesson and the verdict."""
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -41,8 +40,9 @@ KNOWN = {
 }
 TWO = [{"id": "x", "features": {"topic": "tv", "price": 9.9}}, {"id": "y", "features": {"topic": "phone", "price": 1}}]
 HOSTILE = (
-    "a|b", "|U age:1", "a:1000", "a b", "a=b", "a?", 'a"b', "a'b", "a\\b", "a,b", "a/b", "%s%n", "017", " ", "ü€𐍈", "{}", "../x",
-)  # fmt: skip
+    *("a|b", "|U age:1", "a:1000", "a b", "a=b", "a?", 'a"b', "a'b", "a\\b", "a,b", "a/b"),
+    *("%s%n", "017", " ", "ü€𐍈", "{}", "../x"),
+)
 WITH_CONTROLS = ("a\nb", "a\r\nb", "a\tb", "a\x00b", "\x1b[31m")
 LONG = "x" * 1_000_000
 
@@ -65,6 +65,10 @@ def picking(database: Database, clock: Clock) -> Picking:
 
 def ask(decision: str = "d-1", **more: object) -> DecisionRequest:
     return msgspec.convert({"decisionId": decision, "channel": "web", "facts": KNOWN, **more}, DecisionRequest)
+
+
+def accept(decision: str, *, slot: str | None = None) -> Outcome:
+    return Outcome(outcome_id=f"o-{decision}", decision_id=decision, type="accept", slot=slot)
 
 
 def read(answer: object) -> DecisionAnswer:
@@ -402,10 +406,7 @@ def learned(workspace: Workspace, database: Database, clock: Clock, rows: int = 
     decider, collector = Decider(workspace, database, feed, clock=clock), Collector(workspace, database, clock=clock)
     wishes: list[dict[str, object]] = [{}, {"actions": TWO}]
     answers = [read(a) for a in decider.decide_batch([ask(f"l-{i}", **wishes[i % 2]) for i in range(rows)])]
-    liked = [a for a in answers if a.arm in ("network_status", "y")]
-    collector.collect_batch(
-        [Outcome(outcome_id=a.decision_id, decision_id=a.decision_id, type="accept") for a in liked]
-    )
+    collector.collect_batch([accept(a.decision_id) for a in answers if a.arm in ("network_status", "y")])
     clock.now_s += 1_801.0
     loop = LearningLoop.open(workspace, database, clock=clock)
     loop.step()
@@ -436,10 +437,7 @@ def test_inline_decisions_can_be_judged(workspace: Workspace, database: Database
     collector = Collector(workspace, database, clock=clock)
     clock.now_s += 1.0
     answers = [read(a) for a in decider.decide_batch([ask(f"j-{i}", actions=TWO) for i in range(400)])]
-    liked = [a for a in answers if a.arm == "y"]
-    collector.collect_batch(
-        [Outcome(outcome_id=a.decision_id, decision_id=a.decision_id, type="accept") for a in liked]
-    )
+    collector.collect_batch([accept(a.decision_id) for a in answers if a.arm == "y"])
     clock.now_s += 1_801.0
     loop.stop()
     found = judge_workspace(
@@ -466,7 +464,7 @@ def test_a_slate_teaches_by_its_first_slot(workspace: Workspace, database: Datab
     )
     decider.decide_batch([ask(f"d-{i}", slots=[{"id": "hero"}, {"id": "side"}]) for i in range(4)])
     said = [("d-0", "hero"), ("d-1", "side"), ("d-2", None), ("d-3", "other")]
-    outcomes = [Outcome(outcome_id=f"o-{d}", decision_id=d, type="accept", slot=slot) for d, slot in said]
+    outcomes = [accept(decision, slot=slot) for decision, slot in said]
     assert all(c.fate == "created" for c in collector.collect_batch(outcomes))
     clock.now_s += 1_801.0
 
@@ -514,16 +512,20 @@ def test_every_question_at_once_comes_out_again_in_the_audit(
     workspace: Workspace, database: Database, clock: Clock
 ) -> None:
     decider, loop = learned(workspace, database, clock)
-    kinds: list[Callable[[int], dict[str, object]]] = [
-        lambda i: {},
-        lambda i: {"topK": 1 + i % 7},
-        lambda i: {"slots": [{"id": "a", "excludedArms": ["network_status"]}, {"id": "b"}]},
-        lambda i: {"actions": TWO, "slots": [{"id": "a"}, {"id": "b", "excludedArms": ["x"]}, {"id": "c"}]},
-        lambda i: {"excludedArms": ["fiber_upgrade", "loyalty_discount"], "topK": 3},
-        lambda i: {"actions": [*TWO, {"id": f"only-{i}"}], "excludedArms": ["y"]},
-        lambda i: {"actions": TWO, "topK": 2, "customerId": f"c-{i}"},
-    ]
-    made = decider.decide_batch([ask(f"q-{i}", **kinds[i % len(kinds)](i)) for i in range(350)])
+
+    def wish(i: int) -> dict[str, object]:
+        kinds: list[dict[str, object]] = [
+            {},
+            {"topK": 1 + i % 7},
+            {"slots": [{"id": "a", "excludedArms": ["network_status"]}, {"id": "b"}]},
+            {"actions": TWO, "slots": [{"id": "a"}, {"id": "b", "excludedArms": ["x"]}, {"id": "c"}]},
+            {"excludedArms": ["fiber_upgrade", "loyalty_discount"], "topK": 3},
+            {"actions": [*TWO, {"id": f"only-{i}"}], "excludedArms": ["y"]},
+            {"actions": TWO, "topK": 2, "customerId": f"c-{i}"},
+        ]
+        return kinds[i % len(kinds)]
+
+    made = decider.decide_batch([ask(f"q-{i}", **wish(i)) for i in range(350)])
 
     assert not [a for a in made if isinstance(a, NbaError)]
     audited(workspace, database)
