@@ -73,7 +73,7 @@ class Sample:
         excess = self.weights - 1.0
         gap = float(excess.mean())
         if abs(gap) <= RANGE_TOLERANCE:
-            return 0.0  # a policy like the log's own differs by rounding alone, and so does the error it is compared with
+            return 0.0  # rounding: for a policy like the log's own the error is of the same size
         centred = self.per_unit(excess - gap)
         error = sqrt(float(centred @ centred)) / self.n
         return gap / error if error > 0 else copysign(inf, gap)
