@@ -133,3 +133,27 @@ def test_decisions_mature_after_their_channels_wait_and_never_before_activation_
     activate_by = np.array([np.nan, 130.0, 130.0, 105.0])
     actual = matures_at(declared, channels, decided, activate_by=activate_by)
     np.testing.assert_array_equal(actual, [110.0, 160.0, 130.0, 110.0])
+
+
+def test_outcomes_of_other_places_of_a_slate_do_not_count() -> None:
+    """Of a slate those of the first place and those that name none count; a decision without slate has no places."""
+    windows = Windows(
+        ids=["slate", "plain"],
+        customers=["", ""],
+        opens_at=np.zeros(2),
+        closes_at=np.full(2, 10.0),
+        first_slots=["hero", ""],
+    )
+    said = [("slate", "hero"), ("slate", "side"), ("slate", ""), ("plain", "hero"), ("plain", "")]
+    outcomes = Outcomes(
+        ids=[str(i) for i in range(5)],
+        decisions=[decision for decision, _ in said],
+        customers=[""] * 5,
+        types=["click"] * 5,
+        amounts=np.arange(5.0),
+        received_at=np.arange(5.0),
+        slots=[slot for _, slot in said],
+    )
+    found = counted(RewardDefinition(outcomes={"click": OutcomeReward()}), windows, outcomes)
+
+    assert list(zip(found.rows.tolist(), found.amounts.tolist(), strict=True)) == [(0, 0.0), (0, 2.0), (1, 4.0)]
