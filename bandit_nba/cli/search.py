@@ -27,8 +27,8 @@ def search(
 ) -> None:
     """Try other features, crosses, VW options and explorations; the best becomes a policy file.
 
-    Models learn from the earlier part of the log and are judged on the later one. The bounds of all that were tried hold
-    together. Every policy tried keeps a floor of exploration. `nba promote` knows among how many the best was found.
+    Models learn from the earlier part of the log and are judged on the later one; the bounds of all that were tried
+    hold together. Every policy tried keeps a floor of exploration. `nba promote` knows how many there were.
 
     Examples:
 

@@ -108,3 +108,8 @@ def last_promotion(found: Sequence[Event]) -> Event | None:
     """The newest promotion, unless it was rolled back."""
     newest = next((event for event in reversed(found) if event.kind in ("promoted", "rolled_back")), None)
     return newest if newest is not None and newest.kind == "promoted" else None
+
+
+def searched_among(found: Sequence[Event], *, policy: str, after_s: float) -> int:
+    """Among how many a policy was searched on decisions made after `after_s`; 1 where it was not searched on those."""
+    return max((e.among for e in found if e.kind == "searched" and e.policy == policy and e.at > after_s), default=1)

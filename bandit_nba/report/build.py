@@ -12,6 +12,7 @@ from bandit_nba.errors import SettingsError
 from bandit_nba.evaluate.policies import JudgedPolicy, Learned, LoggingPolicy, Uniform
 from bandit_nba.promote.candidate import Candidate, read_policy
 from bandit_nba.promote.frozen import Freezer
+from bandit_nba.promote.ledger import events, searched_among
 from bandit_nba.promote.reading import Reading, read
 from bandit_nba.report import metrics, plots, reach, slices
 from bandit_nba.report.comparison import Comparison, Judged, as_figures, best_fixed, compare
@@ -95,7 +96,8 @@ def build(
         for policy, name in zip(files.values(), names, strict=True):
             scorer, until = freezer.model(policy)
             candidate = Candidate(policy, scorer, workspace, learned_until=until, name=name)
-            judged.append(Judged(candidate, name, is_candidate=True, model=candidate.model))
+            among = searched_among(events(workspace.path), policy=policy.version, after_s=freezer.split)
+            judged.append(Judged(candidate, name, is_candidate=True, model=candidate.model, among=among))
     finally:
         database.close()
     segments = slices.segments_of(late.log, fact)

@@ -47,12 +47,16 @@ class Contender:
 
 @dataclass(frozen=True)
 class Judged:
-    """What is judged: a policy, what people call it, whether somebody proposes it, and its model."""
+    """What is judged: a policy, what people call it, whether somebody proposes it, and its model.
+
+    among: how many policies it is the best of, by a search on the very decisions that judge it.
+    """
 
     policy: JudgedPolicy
     title: str
     is_candidate: bool = False
     model: str = ""
+    among: int = 1
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,8 @@ def compare(
 ) -> Comparison:
     """Judge everybody on `log`; `judged[0]` is the logging policy. segments: one name per decision.
 
-    Gains of candidates hold together at 1 - alpha (Bonferroni), since the best of several is picked by them.
+    Gains of candidates hold together at 1 - alpha (Bonferroni), since the best of several is picked by them; so do
+    those of all that a search tried.
     """
     found = judge(
         log,
@@ -109,8 +114,8 @@ def compare(
             judgement=judgement,
             title=one.title,
             is_candidate=one.is_candidate,
-            gain=gain(log, judgement.weights, alpha=share) if i else None,
-            gain_alpha=share,
+            gain=gain(log, judgement.weights, alpha=share / one.among) if i else None,
+            gain_alpha=share / one.among,
             findings=_findings(log, judgement, segments) if i else (),
             model=one.model,
         )

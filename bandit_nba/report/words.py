@@ -14,6 +14,7 @@ MEANING = (
     "would have made more often count more. It works because each decision was drawn by chance, with logged odds.",
     "The figures are per decision, for customers as today's policy left them. A policy that annoys customers over "
     "weeks, or wins them, shows it only once it acts. Answers that came after the wait do not count.",
+    "A policy that explores less earns more at once and learns less for later; only the first is counted here.",
     "A model is never judged on decisions it has learned from.",
 )
 
@@ -36,7 +37,8 @@ def definitions(definition: RewardDefinition, alpha: float) -> Mapping[str, str]
         "opinion that also uses a model of the reward.",
         "gain": "Estimate of the policy minus what today's policy earned, on the same decisions.",
         f"{percent(1 - alpha)} interval": "Drawn anew many times, about "
-        f"{(1 - alpha) * 100:.0f} of 100 such intervals hold the truth. Gains of several candidates hold all together.",
+        f"{(1 - alpha) * 100:.0f} of 100 such intervals hold the truth. Gains of several candidates, or of all "
+        "that a search has tried, hold together.",
         "ESS": "Effective sample size: how many decisions of that policy itself the log is worth. Below "
         f"{ESS_FLOOR:.0f} there is no verdict.",
         "effective rewarded decisions": "On how many answers an estimate really rests. Below "

@@ -1,0 +1,82 @@
+"""`nba promote`: exit codes that scripts can rely on, and reasons that people can read."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from bandit_nba.cli import application
+from bandit_nba.errors import StoreError
+from bandit_nba.promote import ledger
+from bandit_nba.promote.files import install, keep
+from tests.promote import world
+
+
+def nba(*arguments: str) -> Result:
+    return CliRunner().invoke(application(arguments), list(arguments))
+
+
+def test_promoted_says_what_to_do_next(shop: Path) -> None:
+    done = nba("promote", str(shop), str(shop / "sharp.toml"))
+
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("Promoted: sharp earns at least ")
+    assert "Start the service again" in done.stdout
+
+
+def test_not_promoted_is_exit_code_1_with_the_reason(shop: Path) -> None:
+    even = shop / "even.toml"
+    even.write_text(world.SHARP.replace("floor = 0.1", "floor = 1.0").replace("sharp", "even"))
+
+    done = nba("promote", str(shop), str(even), "--json")
+
+    assert done.exit_code == 1
+    told = msgspec.json.decode(done.stdout)
+    assert not told["promoted"]
+    assert told["action"] == "wait"
+    assert "not decided yet" in told["reason"]
+
+
+def test_wrong_input_is_exit_code_2(shop: Path) -> None:
+    assert nba("promote", str(shop), str(shop / "none.toml")).exit_code == 2
+    assert nba("promote", str(shop), "--watch").exit_code == 2
+    assert nba("promote", str(shop)).exit_code == 2
+
+
+def test_a_policy_that_explores_nothing_comes_with_a_note(shop: Path) -> None:
+    greedy = shop / "greedy.toml"
+    greedy.write_text(world.SHARP.replace("floor = 0.1", "floor = 0.0").replace("sharp", "greedy"))
+
+    done = nba("promote", str(shop), str(greedy), "--dry-run")
+
+    assert "Note: it does not explore every action" in done.stdout
+
+
+def test_a_kept_file_is_never_overwritten(tmp_path: Path) -> None:
+    first = keep(tmp_path, b"name = 'a'", version="v1")
+    again = keep(tmp_path, b"name = 'a'", version="v1")
+    other = keep(tmp_path, b"name = 'a'  # edited", version="v1")
+
+    assert first == again != other
+    assert first.read_bytes() == b"name = 'a'"
+
+
+def test_a_policy_file_is_replaced_whole_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_bytes(b"old")
+
+    kept = install(tmp_path, b"new", old_version="v0")
+
+    assert (tmp_path / "policy.toml").read_bytes() == b"new"
+    assert kept.read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["policies", "policy.toml", "v0.toml"]
+
+
+def test_a_damaged_ledger_is_named_by_line(shop: Path) -> None:
+    ledger.record(shop, ledger.Event(kind="searched", at=1.0, champion="c", policy="p"))
+    with (shop / ledger.FILE).open("ab") as file:
+        file.write(b"{half")
+
+    with pytest.raises(StoreError, match="line 2"):
+        ledger.events(shop)
