@@ -12,7 +12,7 @@ from bandit_nba.catalogue import Action, Arm, Catalogue, Treatment
 from bandit_nba.decide.batch import Bools, Decisions, Floats, Ints, Requests, Slate
 from bandit_nba.decide.exclusions import EVERYWHERE, FIRST_SLOT
 from bandit_nba.decide.explore import probabilities
-from bandit_nba.decide.policy import Exploration
+from bandit_nba.decide.policy import Challenger, Exploration, Explorer, Mixture, Policy
 from bandit_nba.decide.sample import ARM, draw, uniforms
 from bandit_nba.decide.slate import slates
 from bandit_nba.decide.wanted import Slot, Wanted, ranking
@@ -145,7 +145,7 @@ def test_places_use_uniforms_of_their_own() -> None:
 def test_an_action_stands_in_one_slot_only_whatever_its_treatment() -> None:
     both = tuple(Treatment(id=t) for t in ("x", "y"))
     catalogue = Catalogue(facts={}, actions=(Action(id="a", kind="offer", group="g", treatments=both),))
-    engine = world.engine(policy=world.Policy(exploration=Exploration(kind="uniform")), catalogue=catalogue)
+    engine = world.engine(policy=Policy(exploration=Exploration(kind="uniform")), catalogue=catalogue)
     requests = _bare(400, slots((), ()))
 
     shown = [_names(d, s) for d in (engine.decide(requests, world.ExactModel()),) for s in d.slates.values()]
@@ -265,3 +265,29 @@ def _names(decisions: Decisions, slate: Slate) -> list[str]:
 def _bare(rows: int, wanted: Wanted) -> Requests:
     requests = world.requests(rows)
     return replace(requests, facts=replace(requests.facts, schema={}, columns={}), wanted=[wanted] * rows)
+
+
+@pytest.mark.parametrize("control", [0.0, 0.3])
+def test_places_of_a_mixture_are_drawn_from_the_mixture_over_what_is_left(control: float) -> None:
+    """Each conditional is sum_c s_c p_c over the remaining arms: asked of the mixture itself with a smaller mask."""
+    mixture = Mixture(
+        experiment="e" if control else "",
+        challengers=(Challenger(name="bold", share=0.3, exploration=Explorer(kind="uniform")),),
+        baseline_share=0.2,
+        control=control,
+    )
+    policy = Policy(features=world.POLICY.features, exploration=Exploration(floor=0.02), mixture=mixture)
+    engine, model = world.engine(policy), world.ExactModel()
+    requests = replace(world.requests(60), wanted=[ranking(3)] * 60)
+    got = engine.decide(requests, model)
+    whole = engine.eligible(requests)
+    again = engine.acting(model).distribution(engine.situation(requests, whole)).again
+
+    for i, slate in got.slates.items():
+        left = whole.mask[i].copy()
+        for place, k in enumerate(slate.chosen.tolist()):
+            if place:
+                expected = again(np.array([i]), left[None, :])[0]
+                assert np.array_equal(slate.probability[place], expected)
+                assert expected.sum() == pytest.approx(1.0)
+            left[k] = False
