@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
+from bandit_nba.errors import InputError
 from serve import problem as problems
 from serve.problem import Kind, Problem
 
@@ -29,11 +30,12 @@ _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 
 @dataclass(frozen=True)
 class Call:
-    """A request as handlers see it: parameters of the path (decoded) and the whole body."""
+    """A request as handlers see it: parameters of the path and of the query (decoded), and the whole body."""
 
     params: Mapping[str, str]
     body: bytes
     media_type: str = JSON
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class Operation:
     """A method on a path: its handler, and all that the OpenAPI document says of it.
 
     takes: what the body may be, none for no body. media_types: how it may be written. replies: by status, what the body
-    may be. limit_bytes: longer bodies are refused with 413. refuses: what can go wrong beyond what all share.
+    may be. limit_bytes: longer bodies are refused with 413. refuses: what can go wrong beyond what all share. query:
+    parameters behind the question mark, each with the values that it may have, the first of which counts without it.
     """
 
     method: str
@@ -68,6 +71,7 @@ class Operation:
     limit_bytes: int = MIB
     refuses: tuple[Kind, ...] = ()
     example: Any = None
+    query: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Refused(Exception):  # noqa: N818 (not an error of ours but an answer on its way out)
@@ -141,8 +145,9 @@ async def send_reply(send: SendCallable, reply: Reply, *, with_body: bool = True
 
 async def _call(operation: Operation, scope: Scope, receive: ReceiveCallable) -> Call:
     params = {name: _decoded(value) for name, value in scope.get("path_params", {}).items()}
+    query = _query(operation, scope.get("query_string", b"")) if operation.query else {}
     if not operation.takes:
-        return Call(params, b"")
+        return Call(params, b"", query=query)
     media_type, length = b"", 0
     for name, value in scope["headers"]:
         if name == b"content-type":
@@ -152,7 +157,19 @@ async def _call(operation: Operation, scope: Scope, receive: ReceiveCallable) ->
     kind = _media_type(media_type, operation)
     if length > operation.limit_bytes:
         raise _too_large(operation)
-    return Call(params, await _body(receive, operation), kind)
+    return Call(params, await _body(receive, operation), kind, query)
+
+
+def _query(operation: Operation, sent: bytes) -> dict[str, str]:
+    """Every declared parameter with its value; what is not declared is refused."""
+    found = {name: allowed[0] for name, allowed in operation.query.items()}
+    for name, value in parse_qsl(sent.decode("latin-1"), keep_blank_values=True):
+        if name not in operation.query:
+            raise InputError("unknown parameter", where="query", got=name, allowed=", ".join(operation.query))
+        if value not in operation.query[name]:
+            raise InputError("is not allowed", where=name, got=value, allowed=", ".join(operation.query[name]))
+        found[name] = value
+    return found
 
 
 def _media_type(header: bytes, operation: Operation) -> str:

@@ -36,6 +36,9 @@ def _operation(operation: Operation, schema_of: dict[str, Any]) -> dict[str, Any
     said: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary}
     if "{decisionId}" in operation.path:
         said["parameters"] = [_PARAMETER]
+    for name, allowed in operation.query.items():
+        schema = {"type": "string", "enum": list(allowed), "default": allowed[0]}
+        said.setdefault("parameters", []).append({"name": name, "in": "query", "schema": schema})
     if operation.takes:
         content: dict[str, Any] = {"schema": _one_of(operation.takes, schema_of)}
         if operation.example is not None:
@@ -61,6 +64,8 @@ def _refusals(operation: Operation) -> dict[str, Any]:
     kinds: list[Kind] = [*operation.refuses, problems.INTERNAL]
     if operation.takes:
         kinds += [problems.MALFORMED, problems.TOO_SLOW, problems.TOO_LARGE, problems.CONTENT_TYPE, problems.INVALID]
+    if operation.query:
+        kinds.append(problems.INVALID)
     if "{" in operation.path:
         kinds.append(problems.UNKNOWN_ID)
     return {str(status): _refusal(status, kinds) for status in sorted({kind.status for kind in kinds})}

@@ -19,6 +19,7 @@ COMMANDS = {
     "check": "Check a whole workspace and say what is in it.",
     "catalogue": "Check, compare, list the actions, or put them in force under a running service.",
     "serve": "Run the service: decisions and outcomes over HTTP, and the learner beside them.",
+    "explain": "Why did a decision come out as it did?",
     "evaluate": "What policies would have earned, from the log alone.",
     "report": "Policies side by side on one page: verdict first, then everything behind it.",
     "search": "Look for a better policy on the log; the best becomes a policy file.",

@@ -12,6 +12,7 @@ from typing import ParamSpec, Self, TypeVar
 import sqlalchemy as sa
 
 from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.labels import Language
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import NbaError, RefusedError, StoreBusyError, UnknownIdError
 from bandit_nba.online import definitions
@@ -20,6 +21,7 @@ from bandit_nba.online.answering import Answer, moment
 from bandit_nba.online.catalogue_feed import CatalogueFeed
 from bandit_nba.online.collector import Collected, Collector
 from bandit_nba.online.decider import Decider
+from bandit_nba.online.explaining import Explaining, ExplanationAnswer
 from bandit_nba.online.late import LateDecider
 from bandit_nba.online.messages import (
     CustomerProfile,
@@ -69,6 +71,7 @@ class Replica:
         self.late = LateDecider(workspace, database, self.feed, clock=clock, catalogues=self.catalogues)
         self.collector = Collector(workspace, database, clock=clock, catalogues=self.catalogues)
         self.profiles = ProfileBook(workspace, database, clock=clock, catalogues=self.catalogues)
+        self.explaining = Explaining(database, workspace.salts, workspace.labels)
         self.overriding = Overriding(workspace.pseudonym_key, database, clock=clock)
         self.picking = Picking(database, clock=clock)
         self._clock = clock
@@ -179,6 +182,10 @@ class Replica:
     async def pick(self, decision: str, request: PickRequest) -> tuple[PickAnswer, bool]:
         """Keep what somebody took of a ranking; True beside it where it was known. Raises as `Picking.pick` does."""
         return await self._aside(self.picking.pick, decision, request)
+
+    async def explanation(self, decision: str, language: Language) -> ExplanationAnswer:
+        """Why a decision came out as it did; raises as `Explaining.explain`."""
+        return await self._aside(self.explaining.explain, decision, language)
 
     async def decision(self, decision: str) -> DecisionRecord:
         """A decision as it is stored. Raises `UnknownIdError`."""

@@ -1,4 +1,4 @@
-"""A new workspace: four commented TOML files from a template, and fresh secrets."""
+"""A new workspace: five commented TOML files from a template, and fresh secrets."""
 
 from importlib import resources
 from pathlib import Path
@@ -7,7 +7,7 @@ from bandit_nba.errors import SettingsError
 from bandit_nba.settings import nearest
 from bandit_nba.workspace.salts import SECRETS_FILE, create_secrets
 
-FILES = ("catalogue.toml", "rewards.toml", "policy.toml", "service.toml")
+FILES = ("catalogue.toml", "rewards.toml", "policy.toml", "service.toml", "labels.toml")
 TEMPLATES = ("telco",)
 _IGNORED = (
     "# The data and the secrets of a workspace belong into a backup, never into version control.\n/data/\n/secrets/\n"

@@ -8,6 +8,7 @@ from typing import TypeVar
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.load import catalogue_problems
 from bandit_nba.catalogue.rules import CompiledRules, compile_rules, rule_problems
+from bandit_nba.decide.labels import Dictionary
 from bandit_nba.decide.policy import Policy
 from bandit_nba.decide.salt import Salt
 from bandit_nba.errors import NbaError, SettingsError
@@ -15,6 +16,7 @@ from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.settings import convert, problems, read_table
 from bandit_nba.workspace.agreement import notes, policy_problems, reward_problems
 from bandit_nba.workspace.arbitration import arbitration_problems, with_values
+from bandit_nba.workspace.labels import label_notes, load_labels
 from bandit_nba.workspace.salts import Secrets, load_secrets
 from bandit_nba.workspace.service import Service, service_problems
 
@@ -34,6 +36,7 @@ class Workspace:
     policy: Policy
     service: Service
     secrets: Secrets = field(repr=False)
+    labels: Dictionary = field(default_factory=Dictionary, repr=False)
 
     @property
     def salt(self) -> Salt:
@@ -90,6 +93,7 @@ def inspect_workspace(path: Path | str) -> Inspection:
     rewards = _read(directory / "rewards.toml", RewardDefinition, found)
     policy = _policy(directory, found)
     secrets = _secrets(directory, found)
+    labels = _labels(directory, found)
     if rewards and service and not found:
         found.extend(reward_problems(rewards, service, where="rewards.toml"))
     if policy and catalogue and service:
@@ -106,8 +110,9 @@ def inspect_workspace(path: Path | str) -> Inspection:
         policy=policy,
         service=service,
         secrets=secrets,
+        labels=labels,
     )
-    return Inspection((), tuple(notes(policy, catalogue)), workspace)
+    return Inspection((), (*notes(policy, catalogue), *label_notes(labels, catalogue)), workspace)
 
 
 def inspect_catalogue(path: Path | str) -> tuple[Catalogue | None, tuple[NbaError, ...]]:
@@ -163,6 +168,14 @@ def _secrets(directory: Path, found: list[NbaError]) -> Secrets | None:
     except SettingsError as error:
         found.append(error)
         return None
+
+
+def _labels(directory: Path, found: list[NbaError]) -> Dictionary:
+    try:
+        return load_labels(directory)
+    except SettingsError as error:
+        found.append(error)
+        return Dictionary()
 
 
 def _no_directory(directory: Path) -> SettingsError:

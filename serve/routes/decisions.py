@@ -1,10 +1,14 @@
 """Decisions: ask for one, activate it, look at it."""
 
+from typing import cast
+
 import msgspec
 
 from bandit_nba.decide import slate_log
+from bandit_nba.decide.labels import LANGUAGES, Language
 from bandit_nba.decide.record import DecisionRecord, logged
 from bandit_nba.online.answering import moment
+from bandit_nba.online.explaining import ExplanationAnswer
 from bandit_nba.online.messages import (
     DecisionAnswer,
     DecisionRequest,
@@ -32,6 +36,10 @@ def operations(replica: Replica) -> list[Operation]:
 
     async def activate(call: Call) -> Reply:
         return await told(await replica.activate(call.params["decisionId"]))
+
+    async def explain(call: Call) -> Reply:
+        found = await replica.explanation(call.params["decisionId"], cast(Language, call.query["lang"]))
+        return Reply(200, msgspec.json.encode(found))
 
     async def override(call: Call) -> Reply:
         answer, known = await replica.override(call.params["decisionId"], _OVERRIDE.decode(call.body))
@@ -70,6 +78,16 @@ def operations(replica: Replica) -> list[Operation]:
             handler=activate,
             replies={200: (LoggedDecision,)},
             refuses=(problems.UNKNOWN_ID, problems.REFUSED, *problems.OF_STORE),
+        ),
+        Operation(
+            method="GET",
+            path=f"{one}/explanation",
+            name="explainDecision",
+            summary="Why it came out as it did: words for an employee, exact numbers for machines. Changes nothing.",
+            handler=explain,
+            replies={200: (ExplanationAnswer,)},
+            refuses=(problems.UNKNOWN_ID, problems.REFUSED, *problems.OF_STORE),
+            query={"lang": LANGUAGES},
         ),
         Operation(
             method="POST",

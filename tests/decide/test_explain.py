@@ -34,6 +34,17 @@ def model() -> CompiledScorer:
 
 
 @pytest.fixture(scope="module")
+def averaged() -> CompiledScorer:
+    """The same weights, with the averages of 500 other customers."""
+    weights = np.random.default_rng(1).normal(0.0, 0.05, size=1 << 18).astype(np.float32)
+    features = world.engine().featuriser
+    seen = world.requests(500, seed=9)
+    means = RunningMeans().more(features.contexts(seen.facts, seen.channels)).means()
+    sparse = SparseWeights.of(weights)
+    return CompiledScorer(sparse, world.POLICY.features, version="m2", examples_learned=500, means=means)
+
+
+@pytest.fixture(scope="module")
 def explained(engine: Engine, model: CompiledScorer) -> Explanation:
     return explain(engine, world.requests(5), model, row=3)
 
@@ -166,16 +177,6 @@ class TestLogged:
 
 class TestEffects:
     """Facts as wholes, beside the average customer and the average eligible arm."""
-
-    @pytest.fixture(scope="class")
-    def averaged(self) -> CompiledScorer:
-        """The same weights, with the averages of 500 other customers."""
-        weights = np.random.default_rng(1).normal(0.0, 0.05, size=1 << 18).astype(np.float32)
-        features = world.engine().featuriser
-        seen = world.requests(500, seed=9)
-        means = RunningMeans().more(features.contexts(seen.facts, seen.channels)).means()
-        sparse = SparseWeights.of(weights)
-        return CompiledScorer(sparse, world.POLICY.features, version="m2", examples_learned=500, means=means)
 
     @pytest.mark.parametrize("compared", [True, False])
     def test_they_add_up_to_each_expected_reward(

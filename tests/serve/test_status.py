@@ -45,6 +45,7 @@ def test_openapi_describes_every_operation(client: Client) -> None:
         ("GET", "/v1/decisions/{decisionId}"),
         ("POST", "/v1/decisions/{decisionId}/activate"),
         ("POST", "/v1/decisions/{decisionId}/override"),
+        ("GET", "/v1/decisions/{decisionId}/explanation"),
         ("POST", "/v1/outcomes"),
         ("PUT", "/v1/customers"),
         ("GET", "/v1/status"),
