@@ -155,3 +155,9 @@ class Policy(Settings, frozen=True, kw_only=True, dict=True):
     def version(self) -> str:
         """Names this content; equal content has the same version."""
         return version_of(self)
+
+    @property
+    def ensemble(self) -> int:
+        """How many members an ensemble needs for all that explores by one; 0 where nothing does."""
+        explorers = [self.exploration, *(challenger.exploration for challenger in self.mixture.challengers)]
+        return max((one.members for one in explorers if one.kind == "thompson"), default=0)

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from bandit_nba.errors import ModelError, NbaError, StoreError
+from bandit_nba.learn.ensemble import Ensemble
 from bandit_nba.learn.examples import ExampleMaker, Examples
 from bandit_nba.learn.log import LoggedBatch
 from bandit_nba.learn.registry import Lineage
 from bandit_nba.learn.typical import RunningMeans
-from bandit_nba.learn.vowpal import VowpalRegressor
 
 MOST_POISON = 20
 """More rows of one batch than this are no poison: something is wrong with all of them."""
@@ -59,7 +59,7 @@ class CarefulRegressor:
         means = self.means
         try:
             for examples in self._maker.examples(batch):
-                self.regressor.learn(examples.contexts, examples.arms, examples.chosen, examples.reward)
+                self.regressor.learn(examples.contexts, examples.arms, examples.chosen, examples.reward, examples.ids)
                 self.recent = examples
                 means = means.more(examples.contexts)
             self.means = means
@@ -83,10 +83,6 @@ class CarefulRegressor:
                 hint="look for what they share: a definition, a catalogue version, a channel",
             ) from error
 
-    def _loaded(self, model: bytes | None) -> VowpalRegressor:
-        features, learning = self._lineage.features, self._lineage.learning
-        return (
-            VowpalRegressor(features, learning)
-            if model is None
-            else VowpalRegressor.from_bytes(model, features, learning)
-        )
+    def _loaded(self, model: bytes | None) -> Ensemble:
+        lineage = self._lineage
+        return Ensemble(lineage.features, lineage.learning, members=lineage.members, model=model)

@@ -126,6 +126,46 @@ class CompiledScorer:
         return table
 
 
+class CompiledEnsemble(CompiledScorer):
+    """A compiled model with the members of its ensemble; a `decide.scoring.EnsembleScorer`."""
+
+    _members: Sequence[CompiledScorer] = ()
+
+    def score_members(self, contexts: FeatureRows, arms: FeatureRows) -> Floats:
+        """Each member's expected reward, float64 (M, N, K), finite."""
+        return np.stack([member.score(contexts, arms) for member in self._members])
+
+
+def compiled(
+    weights: SparseWeights,
+    members: Sequence[SparseWeights],
+    features: FeatureSettings,
+    learning: Learning | None = None,
+    *,
+    version: str,
+    examples_learned: int,
+    arm_examples: Mapping[str, int] | None = None,
+    means: Sequence[Mean] = (),
+) -> CompiledScorer:
+    """A scorer of the model, and of its members where there are any; raises as `CompiledScorer`."""
+    kind = CompiledEnsemble if members else CompiledScorer
+    scorer = kind(
+        weights,
+        features,
+        learning,
+        version=version,
+        examples_learned=examples_learned,
+        arm_examples=arm_examples,
+        means=means,
+    )
+    if isinstance(scorer, CompiledEnsemble):
+        scorer._members = [
+            CompiledScorer(one, features, learning, version=version, examples_learned=examples_learned)
+            for one in members
+        ]
+    return scorer
+
+
 def _product(values: Floats, ids: Ints, indptr: Ints, table: Floats) -> Floats:
     """Row i: the sum of `values` x rows `ids` of the table, from indptr[i] to indptr[i+1], term after term."""
     matrix = csr_array((values, ids, indptr), shape=(len(indptr) - 1, len(table)))

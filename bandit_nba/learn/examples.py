@@ -25,12 +25,16 @@ _DECODER = msgspec.json.Decoder(dict[str, float | bool | str | tuple[str, ...] |
 
 @dataclass(frozen=True)
 class Examples:
-    """N examples in learning order. chosen: int64 (N,), rows of `arms`. reward: float64 (N,), finite."""
+    """N examples in learning order. chosen: int64 (N,), rows of `arms`. reward: float64 (N,), finite.
+
+    ids: of the decisions.
+    """
 
     contexts: FeatureRows
     arms: FeatureRows
     chosen: Ints
     reward: Floats
+    ids: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -88,6 +92,7 @@ class ExampleMaker:
                 arms=arms,
                 chosen=chosen,
                 reward=reward[part],
+                ids=batch.windows.ids[part],
             )
 
     def _brought(self, batch: LoggedBatch, rows: Sequence[int]) -> tuple[FeatureRows, Ints]:

@@ -101,6 +101,7 @@ class Learner:
             feature_version=self._maker.featuriser.version,
             reward_version=rewards.version,
             reward_range=rewards.range,
+            members=policy.ensemble,
         )
         self._memory: _Memory | None = None
         self._published_at = float("-inf")
@@ -215,6 +216,7 @@ class Learner:
                 learned=memory.learned,
                 recent=careful.recent,
                 means=careful.means.means(),
+                members=careful.regressor.member_weights(),
                 created_at=self._clock(),
             )
         return Checkpoint(model=model, learned=memory.pending, quarantined=memory.poison, never=memory.never)

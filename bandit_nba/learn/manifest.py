@@ -30,8 +30,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Identity, origin and checksums of one model.
 
     parent: the model it went on from; "" for the first of a lineage, which starts anew whenever features, rewards or
-    VW options change. features, learning: the settings behind feature_version and vw_args. model_sha256, model_length:
-    of the VW bytes. sparse_sha256, sparse_length: of the sparse weights that replicas load. weights_sha256: over all
+    VW options or the ensemble's size change. members: of its ensemble, whose bytes and weights are joined with the
+    model's own. features, learning: the settings behind feature_version and vw_args. model_sha256, model_length: of the
+    VW bytes. sparse_sha256, sparse_length: of the sparse weights that replicas load. weights_sha256: over all
     2^bits float32 weights, the model's identity (VW bytes differ between equal models). learned_from, learned_until:
     the earliest and latest decided_at among learned decisions, parents' included, seconds since the epoch (0 for none);
     a policy with this model is judged only on later decisions. arm_examples: examples learned by arm id, for priors; of
@@ -43,6 +44,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     parent: str
     vw_args: tuple[str, ...]
     bits: int
+    members: int = 0
     features: FeatureSettings
     learning: Learning
     examples_learned: int

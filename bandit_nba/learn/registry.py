@@ -16,10 +16,11 @@ from bandit_nba.decide.batch import Floats
 from bandit_nba.decide.policy import FeatureSettings, Learning
 from bandit_nba.decide.scoring import FeatureRows
 from bandit_nba.errors import ModelError, NbaError
-from bandit_nba.learn.compile import CompiledScorer
+from bandit_nba.learn.compile import CompiledEnsemble, CompiledScorer, compiled
 from bandit_nba.learn.examples import Examples
 from bandit_nba.learn.manifest import Manifest, Probe, StoredModel, Term
 from bandit_nba.learn.options import vw_arguments
+from bandit_nba.learn.parts import joined, taken_apart
 from bandit_nba.learn.sparse import SparseWeights
 from bandit_nba.learn.typical import Mean
 
@@ -40,6 +41,7 @@ class Lineage:
     feature_version: str
     reward_version: str
     reward_range: tuple[float, float]
+    members: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,22 +96,24 @@ def package(
     learned: Learned,
     recent: Examples,
     means: Sequence[Mean] = (),
+    members: Sequence[SparseWeights] = (),
     created_at: float,
 ) -> StoredModel:
     """A model with its manifest, ready to be published. `recent`: examples it learned from, for its probes.
-    `means`: of context terms, for explanations.
+    `means`: of context terms, for explanations. `members`: weights of the ensemble's members, where there are any.
 
     Raises
     ------
     ModelError
         If it fails what a replica will check.
     """
-    sparse = weights.to_bytes()
+    sparse = joined([one.to_bytes() for one in (weights, *members)])
     scorer = CompiledScorer(weights, lineage.features, lineage.learning, version="", examples_learned=learned.examples)
     manifest = Manifest(
         parent=parent,
         vw_args=lineage.vw_args,
         bits=weights.bits,
+        members=len(members),
         features=lineage.features,
         learning=lineage.learning,
         examples_learned=learned.examples,
@@ -147,11 +151,12 @@ def verified(stored: StoredModel, *, feature_version: str = "") -> CompiledScore
     try:
         _check_manifest(manifest, feature_version)
         _check_bytes("sparse weights", stored.sparse, manifest.sparse_length, manifest.sparse_sha256)
-        weights = SparseWeights.from_bytes(stored.sparse)
+        weights, *members = map(SparseWeights.from_bytes, taken_apart(stored.sparse, manifest.members + 1))
         if weights.sha256() != manifest.weights_sha256:
             raise ModelError("weights are not those of the manifest")
-        scorer = CompiledScorer(
+        scorer = compiled(
             weights,
+            members,
             manifest.features,
             manifest.learning,
             version=manifest.version,
@@ -180,6 +185,8 @@ def unfit(stored: StoredModel, lineage: Lineage) -> str:
         return "rewards changed"
     if manifest.vw_args != lineage.vw_args:
         return "VW options changed"
+    if manifest.members != lineage.members:
+        return "the ensemble's size changed"
     if stored.model is None:
         return "its bytes were pruned"
     try:
@@ -217,6 +224,8 @@ def _check_probes(scorer: CompiledScorer, manifest: Manifest) -> None:
     low, high = manifest.reward_range
     width = high - low
     actual = _scores(scorer, manifest.probes)
+    if isinstance(scorer, CompiledEnsemble):
+        _check_members(scorer, manifest)
     expected = np.array([probe.expected_reward for probe in manifest.probes])
     if not np.isfinite(actual).all() or (actual < low - REACH * width).any() or (actual > high + REACH * width).any():
         raise ModelError(
@@ -226,6 +235,15 @@ def _check_probes(scorer: CompiledScorer, manifest: Manifest) -> None:
         )
     if (np.abs(actual - expected) > _TOLERANCE * (width + np.abs(expected))).any():
         raise ModelError("expects other rewards than when it was published", got=actual.tolist(), allowed=str(expected))
+
+
+def _check_members(scorer: CompiledEnsemble, manifest: Manifest) -> None:
+    low, high = manifest.reward_range
+    reach = REACH * (high - low)
+    contexts, arms = _rows([p.context for p in manifest.probes]), _rows([p.arm for p in manifest.probes])
+    found = np.array([member.diagonal() for member in scorer.score_members(contexts, arms)])
+    if not ((found >= low - reach) & (found <= high + reach)).all():  # False for NaN as well
+        raise ModelError("has a member of its ensemble that expects rewards out of reach", got=found.tolist())
 
 
 def _scores(scorer: CompiledScorer, probes: Sequence[Probe]) -> Floats:

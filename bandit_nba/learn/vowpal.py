@@ -7,7 +7,7 @@ inject another feature. Rewards come in, costs = -rewards stay inside.
 VW takes NaN for a cost, and one infinite reward ruins a model for good: everything is checked before VW sees any of it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -84,11 +84,20 @@ class VowpalRegressor:
         """
         return cls(features, learning, model=data, examples_learned=examples_learned)
 
-    def learn(self, contexts: FeatureRows, arms: FeatureRows, chosen: Ints, rewards: Floats) -> None:
+    def learn(
+        self,
+        contexts: FeatureRows,
+        arms: FeatureRows,
+        chosen: Ints,
+        rewards: Floats,
+        *,
+        weights: Floats | None = None,
+    ) -> None:
         """Learn N examples in the order of their rows.
 
         contexts: N rows of namespaces U and R. arms: K rows of namespace A. chosen: rows of `arms`, int64 (N,).
-        rewards: float64 (N,), at most 1e6 in size.
+        rewards: float64 (N,), at most 1e6 in size. weights: float64 (N,), from 0 to 1e6, of examples; 0 leaves one
+        out; None for 1 each.
 
         Raises
         ------
@@ -100,12 +109,16 @@ class VowpalRegressor:
         _check_rows(contexts, CONTEXT, "contexts")
         _check_rows(arms, ARM, "arms")
         _check_labels(len(contexts), len(arms), chosen, rewards)
+        _check_weights(len(contexts), weights)
+        rows = np.arange(len(chosen)) if weights is None else np.flatnonzero(weights)
+        chances = np.ones(len(rows)) if weights is None else 1.0 / weights[rows]
         of_arms = _Arms(arms, self.bits)
-        shared = _Shared(contexts, self.bits)
+        shared = _Shared(contexts, self.bits, rows.tolist())
         learn_one = self._vw.learn_one
-        for context, arm, cost in zip(shared, chosen.tolist(), (0.0 - rewards).tolist(), strict=True):
-            learn_one([context, of_arms.example(arm, cost)])
-        self.examples_learned += len(chosen)
+        labels = zip(chosen[rows].tolist(), (0.0 - rewards[rows]).tolist(), chances.tolist(), strict=True)
+        for context, (arm, cost, chance) in zip(shared, labels, strict=True):
+            learn_one([context, of_arms.example(arm, cost, chance)])
+        self.examples_learned += len(rows)
         self._check_weights("has learned")
 
     def predict(self, contexts: FeatureRows, arms: FeatureRows) -> Floats:
@@ -121,10 +134,10 @@ class VowpalRegressor:
         _check_rows(contexts, CONTEXT, "contexts")
         _check_rows(arms, ARM, "arms")
         of_arms = _Arms(arms, self.bits)
-        examples = [of_arms.example(arm, 0.0) for arm in range(len(arms))]
+        examples = [of_arms.example(arm, 0.0, 1.0) for arm in range(len(arms))]
         copy = _Trusting([*self.vw_args, "--quiet"], model_data=self.serialize())
         expected = np.empty((len(contexts), len(arms)))
-        for row, context in enumerate(_Shared(contexts, self.bits)):
+        for row, context in enumerate(_Shared(contexts, self.bits, range(len(contexts)))):
             # pairs of arm and cost, not in the arms' order
             costs = cast(list[tuple[int, float]], copy.predict_one([context, *examples]))
             for arm, cost in costs:
@@ -179,16 +192,16 @@ def _pushed(rows: FeatureRows, letter: str, bits: int) -> _Pushed:
 class _Shared:
     """One VW example that takes the features of one context after the other."""
 
-    def __init__(self, contexts: FeatureRows, bits: int) -> None:
+    def __init__(self, contexts: FeatureRows, bits: int, rows: Sequence[int]) -> None:
         parts = [_pushed(contexts, letter, bits) for letter in CONTEXT]
         self._parts = [part for part in parts if len(part.indices)]
-        self._size = len(contexts)
+        self._rows = rows
 
     def __iter__(self) -> Iterator[Example]:
         example = Example()
         example.set_label(CBLabel(shared=True))
         groups = [(example[p.letter].truncate_to, _push(example, p.letter), p) for p in self._parts]
-        for row in range(self._size):
+        for row in self._rows:
             for truncate, push, part in groups:
                 low, high = part.bounds[row], part.bounds[row + 1]
                 truncate(0)
@@ -202,21 +215,21 @@ class _Arms:
     def __init__(self, arms: FeatureRows, bits: int) -> None:
         self._pushed = _pushed(arms, ARM, bits)
         self._examples: list[Example | None] = [None] * len(arms)
-        self._costs = [0.0] * len(arms)
+        self._labels = [(0.0, 1.0)] * len(arms)
         self._label = CBLabel(label=(0, 0.0, 1.0))
 
-    def example(self, arm: int, cost: float) -> Example:
-        """The arm with this cost and label probability 1."""
+    def example(self, arm: int, cost: float, chance: float) -> Example:
+        """The arm with this cost and label probability, which is 1 / weight."""
         example = self._examples[arm]
         if example is None:
             low, high = self._pushed.bounds[arm], self._pushed.bounds[arm + 1]
             example = self._examples[arm] = Example()
             _push(example, ARM)(self._pushed.indices[low:high], self._pushed.values[low:high])
-        elif cost == self._costs[arm]:
+        elif (cost, chance) == self._labels[arm]:
             return example
-        self._label.label = (0, cost, 1.0)
+        self._label.label = (0, cost, chance)
         example.set_label(self._label)
-        self._costs[arm] = cost
+        self._labels[arm] = cost, chance
         return example
 
 
@@ -250,6 +263,17 @@ def _check_labels(size: int, arms: int, chosen: Ints, rewards: Floats) -> None:
         raise InputError(
             "cannot be learned", where=f"rewards[{bad[0]}]", got=got, allowed="finite, at most 1e6 in size"
         )
+
+
+def _check_weights(size: int, weights: Floats | None) -> None:
+    if weights is None:
+        return
+    if weights.shape != (size,):
+        raise InputError("differ in length from contexts", where="weights", got=len(weights), allowed=str(size))
+    bad = np.flatnonzero(~((weights >= 0.0) & (weights <= MOST_VALUE)) | ((weights > 0.0) & (weights < 1e-6)))
+    if len(bad):
+        got = float(weights[bad[0]])
+        raise InputError("is out of range", where=f"weights[{bad[0]}]", got=got, allowed="0, or 1e-6 to 1e6")
 
 
 def _within(numbers: Ints, size: int) -> bool:

@@ -102,7 +102,8 @@ class LearnedPolicy:
         """The priorities of each member of an ensemble, (M, N, K), where the exploration asks for them."""
         if self.exploration.kind != "thompson" or not isinstance(self._scorer, EnsembleScorer):
             return None
-        scores = self._sound(self._scorer.score_members(situation.contexts, situation.arm_features))
+        members = self._scorer.score_members(situation.contexts, situation.arm_features)
+        scores = self._sound(members[: self.exploration.members])
         return np.stack([self._priorities(np.where(situation.mask, one, np.nan), situation) for one in scores])
 
     def _priorities(self, expected: Floats, situation: Situation) -> Floats:
