@@ -37,7 +37,7 @@ def learning_curve(rewards: Floats, *, references: Mapping[str, float], frozen_a
     if frozen_at is not None:
         axes.axvline(frozen_at, color="#555555", linewidth=1, label="model frozen; judged from here on")
     axes.set(xlabel="decisions", ylabel="reward per decision", xlim=(0, len(rewards)), ylim=(0, None))
-    axes.legend(frameon=False, fontsize=8, loc="best")
+    axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -55,7 +55,7 @@ def intervals(rows: Mapping[str, tuple[float, float, float, float | None]], *, w
     axes.invert_yaxis()
     axes.set(xlabel="reward per decision")
     if any(row[-1] is not None for row in rows.values()):
-        axes.legend(frameon=False, fontsize=8, loc="best")
+        axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
