@@ -13,6 +13,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
@@ -29,6 +30,20 @@ RESERVE_S = 0.1
 """What the safe policy gets of the channel's time, at most half of it: a thread switch and a commit need some ms."""
 GRACE_S = 10.0
 """How long a commit under way at the deadline is waited for: only its end can tell whether the answer is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    """What a channel promises. ordinary_s: what the decider has before the safe policy starts, and then has safe_s."""
+
+    ordinary_s: float
+    safe_s: float
+    may_say_nothing: bool
+
+    @classmethod
+    def of(cls, channel: Channel) -> "_Promise":
+        safe_s = min(channel.deadline_s / 2, RESERVE_S)
+        return cls(channel.deadline_s - safe_s, safe_s, channel.unwritable == "no_action")
 
 
 class Punctual:
@@ -50,31 +65,29 @@ class Punctual:
         self.decider = decider
         self.safe = safe
         self.not_durable = not_durable
-        self._channels = channels
+        self._promises = {name: _Promise.of(channel) for name, channel in channels.items()}
 
     def ask(self, request: DecisionRequest) -> "asyncio.Future[Answer]":
         """The answer, within the channel's deadline; raises `StoreBusyError` at once where the queue is full."""
         if request.decision_id is None:  # both answers must bear the same id
             request = msgspec.structs.replace(request, decision_id=uuid.uuid4().hex)
-        channel = self._channels.get(request.channel)
-        if channel is None:  # the decider refuses it
+        promise = self._promises.get(request.channel)
+        if promise is None:  # the decider refuses it
             return self.decider.submit_async((request, Ticket()))
-        return _Asked(self, request, channel).answer
+        return _Asked(self, request, promise).answer
 
 
 class _Asked:
     """One request on its way."""
 
-    def __init__(self, punctual: Punctual, request: DecisionRequest, channel: Channel) -> None:
+    def __init__(self, punctual: Punctual, request: DecisionRequest, promise: _Promise) -> None:
         self._punctual = punctual
         self._pending = request, Ticket()
-        self._may_say_nothing = channel.unwritable == "no_action"
+        self._promise = promise
         self._loop = asyncio.get_running_loop()
         self.answer: asyncio.Future[Answer] = self._loop.create_future()
         self._work = [punctual.decider.submit_async(self._pending)]
-        deadline_s = channel.deadline_s
-        self._left_s = min(deadline_s / 2, RESERVE_S)
-        self._timer = self._loop.call_later(deadline_s - self._left_s, self._fall_back)
+        self._timer = self._loop.call_later(promise.ordinary_s, self._fall_back)
         self._work[0].add_done_callback(self._decided)
         self.answer.add_done_callback(self._done)
 
@@ -90,7 +103,7 @@ class _Asked:
             self._fail(error)
 
     def _fall_back(self) -> None:
-        self._timer = self._loop.call_later(self._left_s, self._give_up)
+        self._timer = self._loop.call_later(self._promise.safe_s, self._give_up)
         try:
             self._work.append(self._punctual.safe.submit_async(self._pending))
         except StoreError:
@@ -112,7 +125,7 @@ class _Asked:
 
     def _fail(self, error: BaseException) -> None:
         """Neither could log an answer."""
-        if self._may_say_nothing and self._pending[1].take():
+        if self._promise.may_say_nothing and self._pending[1].take():
             self._say_nothing()
         else:
             self._refuse(error)
@@ -120,7 +133,7 @@ class _Asked:
     def _give_up(self) -> None:
         if not self._pending[1].take():  # a commit is under way
             self._timer = self._loop.call_later(GRACE_S, self._refuse, StoreBusyError("a commit takes too long"))
-        elif self._may_say_nothing:
+        elif self._promise.may_say_nothing:
             self._say_nothing()
         else:
             self._punctual.counts["overdue"] += 1

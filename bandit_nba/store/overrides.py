@@ -5,12 +5,10 @@ in the same transaction. It must be stamped (`learning.stamp`) no later than the
 outcomes, the learner can never have read the decision before.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bandit_nba.store.bulk import IN_LIST, chunks
 from bandit_nba.store.tables import OVERRIDDEN, decisions, overrides
 
 
@@ -25,13 +23,6 @@ class Override:
     overridden_at: float
     shown: bytes
     payload_sha256: bytes
-
-
-EFFECTIVE_ARM: sa.ColumnElement[str] = sa.func.coalesce(
-    sa.select(overrides.c.arm).where(overrides.c.decision == decisions.c.id).correlate(decisions).scalar_subquery(),
-    decisions.c.arm,
-)
-"""The arm that reached the customer, for queries over `decisions`: the human's choice where there is one."""
 
 
 def get(connection: sa.Connection, decision: str) -> Override | None:
@@ -54,12 +45,3 @@ def put(connection: sa.Connection, override: Override) -> None:
     connection.execute(unmarked.values(learned_in=OVERRIDDEN))
     waiting = sa.update(decisions).where(one, decisions.c.activate_by.is_not(None), decisions.c.activated_at.is_(None))
     connection.execute(waiting.values(activated_at=override.overridden_at))
-
-
-def effective_arms(connection: sa.Connection, ids: Collection[str]) -> dict[str, str]:
-    """The arm that reached the customer, for those of `ids` that are known decisions."""
-    found: dict[str, str] = {}
-    for chunk in chunks(ids, IN_LIST):
-        query = sa.select(decisions.c.id, EFFECTIVE_ARM.label("arm")).where(decisions.c.id.in_(chunk))
-        found.update((row.id, row.arm) for row in connection.execute(query))
-    return found

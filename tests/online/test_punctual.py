@@ -303,3 +303,22 @@ def test_a_ticket_is_held_by_one_at_a_time() -> None:
     assert sorted(taken) == [False] * 7 + [True]
     ticket.give_back()
     assert ticket.take()
+
+
+def test_late_rankings_and_actions_of_the_request_are_made_without_asking_too(workspace: Workspace) -> None:
+    """A ranking holds the safe arms; of actions that the request brought the first is the safe one."""
+    brought = [{"id": "a", "features": {"x": 1.0}}, {"id": "b"}]
+    with opened(workspace, Slow(1.2)) as replica:
+        answers = ask(replica, asked("d-1", topK=5), asked("d-2", actions=brought), asked("d-3", excludedArms=SAFE[1:]))
+        found = audit(
+            past_records(replica.database), StoredPast(replica.database, workspace.salts), rng=np.random.default_rng(0)
+        )
+
+    ranked, inline, excluded = map(read, answers)
+    assert {ranked.kind, inline.kind, excluded.kind} == {"fallback"}
+    assert isinstance(ranked.ranking, list)
+    assert sorted(place.arm for place in ranked.ranking) == sorted(SAFE)
+    assert (inline.arm, inline.probability) == ("a", 1.0)
+    assert (excluded.arm, excluded.probability) == ("no_action", 1.0)
+    assert found.rows == 3
+    assert found.ok, found
