@@ -22,8 +22,8 @@ BUSY_RETRY_S = 1
 STORE_RETRY_S = 5
 
 _AT = re.compile(r" - at `\$?\.?(?P<at>[^`]*)`$")
+_NO_JSON = re.compile("out of range|invalid character")
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<name>[^`]*)`")
-_NOT_FINITE = "numbers must be finite: NaN, Infinity and 1e400 are no JSON numbers here"
 _PATTERN = re.compile(r"^Expected `str` matching regex ")
 
 
@@ -76,6 +76,7 @@ _KINDS: tuple[tuple[type[Exception], Kind], ...] = (
     (msgspec.ValidationError, INVALID),
     (msgspec.DecodeError, MALFORMED),
     (UnicodeError, MALFORMED),
+    (RecursionError, MALFORMED),
 )
 
 
@@ -119,6 +120,8 @@ def _decoding_problem(kind: Kind, error: Exception) -> Problem:
     """msgspec's message, taken apart: "Expected `str`, got `int` - at `$.channel`"."""
     if isinstance(error, UnicodeError):
         return problem(kind, "the body is not valid UTF-8")
+    if isinstance(error, RecursionError):
+        return problem(kind, "the body is nested too deeply")
     text = str(error)
     at = _AT.search(text)
     where = at["at"] if at else ""
@@ -128,14 +131,9 @@ def _decoding_problem(kind: Kind, error: Exception) -> Problem:
     unknown = _UNKNOWN_FIELD.search(what)
     if unknown:
         where = f"{where}.{unknown['name']}".removeprefix(".")
-    hint = (
-        "numbers must be finite: NaN, Infinity and 1e400 are no JSON numbers here" if _is_number_trouble(what) else ""
-    )
-    return problem(kind, what[:1].lower() + what[1:], where=where, hint=hint)
-
-
-def _is_number_trouble(what: str) -> bool:
-    return "out of range" in what or "invalid character" in what
+    hint = "the body must be JSON, its numbers finite: no NaN, Infinity or 1e400" if _NO_JSON.search(what) else ""
+    what = what if what.startswith("JSON") else what[:1].lower() + what[1:]
+    return problem(kind, what, where=where, hint=hint)
 
 
 def _short(text: str) -> str:

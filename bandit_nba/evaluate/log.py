@@ -124,7 +124,7 @@ def from_records(
         if why:
             left_out[why] = left_out.get(why, 0) + 1
         else:
-            builder.add(record, rewards[record.id])
+            _add(builder, record, rewards[record.id])
     if not builder.ids:
         raise RefusedError(
             "no matured decision to judge", got=left_out or None, hint="wait until decisions have matured"
@@ -143,6 +143,14 @@ def why_left_out(record: DecisionRecord, *, now_s: float) -> str:
     if record.picked is not None:
         return "picked by a person"
     return "immature" if record.matures_at >= now_s else ""
+
+
+def _add(builder: "_Builder", record: DecisionRecord, reward: float) -> None:
+    try:
+        builder.add(record, reward)
+    except msgspec.DecodeError as error:
+        where, hint = f"decision {record.id}", "`nba audit DIR` finds every damaged row"
+        raise InputError(f"cannot be read ({error})", where=where, hint=hint) from None
 
 
 class _Builder:

@@ -52,6 +52,7 @@ DRAIN_S = 10.0
 STATUS_EVERY_S = 1.0
 SIDE_THREADS = 4
 PAGES_A_COMMIT = 32  # of up to 1,000 outcomes each: bounds how long one transaction holds the store
+PROBE_CHARACTERS = 250_000
 PAGES_WAITING = 64  # of more than one outcome: bounds memory
 
 
@@ -225,9 +226,20 @@ class Replica:
         return stored
 
     def _check(self) -> None:
-        """Commit a change that changes nothing: proof that file, lock and disk would take a decision now."""
+        """Commit a change that changes nothing: proof that file, lock and disk would take a decision now.
+
+        After decisions could not be stored that is no proof: a full disk takes what needs no room. Then as much room as
+        a hundred decisions need is taken and given back.
+        """
         with self.database.write() as connection:
             connection.execute(sa.update(meta).values(value=meta.c.value))
+        if self._decisions.failure is None and self._outcomes.failure is None:
+            return
+        probe = f"probe-{self.id}"
+        with self.database.write() as connection:
+            connection.execute(sa.insert(meta).values(name=probe, value="x" * PROBE_CHARACTERS))
+        with self.database.write() as connection:
+            connection.execute(sa.delete(meta).where(meta.c.name == probe))
 
     def _current_status(self) -> state.Status:
         now_s = self._clock()

@@ -169,7 +169,8 @@ def in_words(found: Found, *, now_s: float) -> str:
     if counts.ripe:
         return f"Learning begins: {counts.ripe:,} decisions have matured."
     when = "" if found.next_ripe_s is None else f" The first matures in {_ago(found.next_ripe_s - now_s)}."
-    return f"Not learning yet: {counts.total:,} decisions were made and none has matured.{when}"
+    made = "one decision was" if counts.total == 1 else f"{counts.total:,} decisions were"
+    return f"Not learning yet: {made} made and none has matured.{when}"
 
 
 def _ago(duration_s: float) -> str:

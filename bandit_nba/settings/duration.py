@@ -33,6 +33,8 @@ def seconds(duration: str, *, where: str) -> float:
 def _hint(duration: str) -> str:
     """The duration that was probably meant: "30m" -> "PT30M"."""
     match = re.fullmatch(r"\s*[pP]?[tT]?(\d{1,6}(?:\.\d{1,6})?)\s*([smhdSMHD])\w*\s*", duration)
+    if re.fullmatch(r"\s*[pP]\d+[mMyYwW]\s*", duration):
+        return 'months, years and weeks are not of one length: write days, such as "P30D"'
     if not match or float(match[1]) == 0.0:
         return ""
     unit = match[2].upper()

@@ -162,7 +162,9 @@ def _is_sqlite(url: sa.URL) -> bool:
 
 def _prepare_file(path: Path, *, create: bool) -> None:
     if not create and not path.exists():
-        raise StoreError("there is no such file", where=str(path), hint="`nba init DIR` makes a workspace")
+        raise StoreError(
+            "there is no such file", where=str(path), hint="`nba serve DIR` makes it; `nba init DIR` makes a workspace"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

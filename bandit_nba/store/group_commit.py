@@ -7,6 +7,7 @@ a thread switch only and a thousand clients share each fsync.
 import asyncio
 import contextlib
 import copy
+import logging
 import sys
 import threading
 from collections import deque
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from bandit_nba.errors import NbaError, StoreBusyError, StoreError
+
+log = logging.getLogger("nba.store")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -155,12 +158,20 @@ class GroupCommit(Generic[T, R]):
             if len(results) != len(items):
                 raise StoreError(f"{len(results)} results for {len(items)} items", where=self._name)
         except StoreError as error:
+            self._tell(error)
             self._failure = error
             return _for_each(error, len(items))
         except BaseException as error:  # noqa: BLE001 - the thread must outlive whatever a handler raises
             return self._one_by_one(items) if len(items) > 1 else [self._unexpected(error)]
+        if self._failure is not None:
+            log.warning("%s: the store takes writes again", self._name)
         self._failure = None
         return results
+
+    def _tell(self, error: StoreError) -> None:
+        """Log the first failure of a row of them, and every one of another kind: callers are not told where and why."""
+        if self._failure is None or self._failure.what != error.what:
+            log.error("%s: nothing can be stored: %s", self._name, error)
 
     def _one_by_one(self, items: list[T]) -> list[R | Exception]:
         return [result for item in items for result in self._results([item])]

@@ -40,7 +40,7 @@ def check(found: int | None, *, where: str) -> None:
         raise StoreError("holds no tables of this program", where=where, hint="`nba init DIR` makes a workspace")
     newer = found > SCHEMA_VERSION
     raise StoreError(
-        f"has a {'newer' if newer else 'older'} schema than this program",
+        f"has {'a newer' if newer else 'an older'} schema than this program",
         where=where,
         got=found,
         allowed=f"schema version {SCHEMA_VERSION}",

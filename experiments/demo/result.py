@@ -24,6 +24,19 @@ DEFINITIONS = {
     "95 % interval": "Drawn anew many times, about 95 of 100 such intervals hold the truth.",
 }
 
+COUNTS = {
+    "decisionsAcknowledged": "decisions acknowledged to the client",
+    "decisionsFailed": "decisions for which the client saw an error",
+    "decisionsInLog": "decisions in the log",
+    "decisionsInLogWithoutError": "decisions in the log for which the client saw no error",
+    "decisionsLost": "decisions acknowledged but not in the log",
+    "outcomesAcknowledged": "outcomes acknowledged to the client",
+    "outcomesFailed": "outcomes for which the client saw an error",
+    "outcomesInLog": "outcomes in the log",
+    "outcomesInLogWithoutError": "outcomes in the log for which the client saw no error",
+    "outcomesLost": "outcomes acknowledged but not in the log",
+}
+
 
 def write_report(result: Result) -> Path:
     """Write `report.html`, `learning_curve.svg` and `learning_curve.png` into the workspace; returns the page."""
@@ -67,7 +80,7 @@ def write_report(result: Result) -> Path:
                 "Counts",
                 "By the client's account and by the log's.",
                 ("count", "number"),
-                [[name, f"{value:,}"] for name, value in judged.counts.items()],
+                [[COUNTS[name], f"{value:,}"] for name, value in judged.counts.items()],
             ),
         ),
         definitions=DEFINITIONS,
