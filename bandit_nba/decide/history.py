@@ -5,7 +5,9 @@ no contacts.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +16,10 @@ from bandit_nba.catalogue import Catalogue
 from bandit_nba.decide.batch import Coded, Floats, Ints, Removal, Requests
 from bandit_nba.decide.contact import contact_removals
 
+NO_ANSWERS: Mapping[str, float] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+
+class Contact(NamedTuple):
     """One past contact. Times in seconds since the epoch.
 
     counts_until: inf; or, while a deferred decision waits for its activation, until when it may come: not activated by
@@ -28,7 +31,7 @@ class Contact:
     channel: str
     decided_at: float
     counts_until: float = np.inf
-    answers: Mapping[str, float] = field(default_factory=dict)
+    answers: Mapping[str, float] = NO_ANSWERS
 
 
 @dataclass(frozen=True)
@@ -75,16 +78,16 @@ class History:
         contacts = [contact for row in rows for contact in row]
         indptr = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum([len(row) for row in rows], out=indptr[1:])
+        columns = zip(*contacts, strict=True) if contacts else ((),) * 5
+        actions, channels, decided_at, counts_until, answers = columns
+        types = set().union(*answers)
         return cls(
             indptr=indptr,
-            actions=_coded([contact.action for contact in contacts]),
-            channels=_coded([contact.channel for contact in contacts]),
-            decided_at=np.array([contact.decided_at for contact in contacts], dtype=np.float64),
-            counts_until=np.array([contact.counts_until for contact in contacts], dtype=np.float64),
-            answers={
-                name: np.array([contact.answers.get(name, np.nan) for contact in contacts])
-                for name in {name for contact in contacts for name in contact.answers}
-            },
+            actions=_coded(actions),
+            channels=_coded(channels),
+            decided_at=np.array(decided_at, dtype=np.float64),
+            counts_until=np.array(counts_until, dtype=np.float64),
+            answers={name: np.array([one.get(name, np.nan) for one in answers]) for name in types},
             outbound=outbound,
             wait_s=wait_s,
         )

@@ -14,7 +14,7 @@ committed before the time was up, and with it the version that it raised.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,15 +25,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.catalogue.contact_rules import IGNORED
-from bandit_nba.decide.history import Contact
+from bandit_nba.decide.history import NO_ANSWERS, Contact
 from bandit_nba.decide.wanted import WantedKind
-from bandit_nba.store.bulk import IN_LIST, chunks
+from bandit_nba.store.bulk import execute_many, select_in
 from bandit_nba.store.tables import contact_versions, decisions, outcomes, overrides
 
-_CUSTOMERS: sa.BindParameter[Any] = sa.bindparam("customers", expanding=True)
-_SINCE: sa.BindParameter[Any] = sa.bindparam("since")
-_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
-_RECENT = sa.and_(decisions.c.customer.in_(_CUSTOMERS), decisions.c.decided_at > _SINCE)
+_KEYS: sa.BindParameter[Any] = sa.bindparam("keys", expanding=True)
+_SINCE: sa.BindParameter[Any] = sa.bindparam("since", 0.0)
+_RECENT = sa.and_(decisions.c.customer.in_(_KEYS), decisions.c.decided_at > _SINCE)
 _CONTACTS = (
     sa.select(
         decisions.c.id,
@@ -63,12 +62,12 @@ _ANSWERS = (
     .group_by(outcomes.c.decision, outcomes.c.slot, outcomes.c.type)
 )
 _UNNAMED = sa.select(outcomes.c.customer, outcomes.c.type, outcomes.c.received_at).where(
-    outcomes.c.customer.in_(_CUSTOMERS), outcomes.c.received_at > _SINCE, outcomes.c.decision.is_(None)
+    outcomes.c.customer.in_(_KEYS), outcomes.c.received_at > _SINCE, outcomes.c.decision.is_(None)
 )
 _VERSIONS = sa.select(contact_versions.c.customer, contact_versions.c.version).where(
-    contact_versions.c.customer.in_(_CUSTOMERS)
+    contact_versions.c.customer.in_(_KEYS)
 )
-_OWNERS = sa.select(decisions.c.id, decisions.c.customer).where(decisions.c.id.in_(_IDS))
+_OWNERS = sa.select(decisions.c.id, decisions.c.customer).where(decisions.c.id.in_(_KEYS))
 
 Answers = dict[str, float]
 
@@ -94,21 +93,22 @@ def contacts(
 
     One query; with answers three.
     """
+    since = now_s - needs.lookback_s
+    rows = select_in(connection, _CONTACTS, customers, since=since)
+    answers = _answers(connection, customers, rows, needs, since=since) if needs.answers and rows else {}
     found: dict[str, list[Contact]] = {}
-    for chunk in chunks(customers, IN_LIST):
-        which = {"customers": chunk, "since": now_s - needs.lookback_s}
-        rows = connection.execute(_CONTACTS, which).all()
-        told = _Told(connection, which, needs) if needs.answers and rows else None
-        for row in rows:
-            found.setdefault(row.customer, []).extend(_contacts_of(row, told))
+    for decision, customer, channel, at, activate_by, activated_at, _, *shown in rows:
+        until = activate_by if activate_by is not None and activated_at is None else np.inf
+        for place, action in reached(*shown).items():
+            answered = answers.get((decision, place), NO_ANSWERS)
+            found.setdefault(customer, []).append(Contact(action, channel, at, until, answered))
     return found
 
 
 def versions(connection: sa.Connection, customers: Collection[str]) -> dict[str, int]:
     """The version of each customer's contact state; 0 where nothing has been counted yet."""
     found = dict.fromkeys(customers, 0)
-    for chunk in chunks(found, IN_LIST):
-        found.update((customer, version) for customer, version in connection.execute(_VERSIONS, {"customers": chunk}))
+    found.update((customer, version) for customer, version in select_in(connection, _VERSIONS, found))
     return found
 
 
@@ -122,11 +122,8 @@ def lock_versions(connection: sa.Connection, customers: Collection[str]) -> dict
 
 def raise_versions(connection: sa.Connection, customers: Collection[str]) -> None:
     """Tell that the contact state of `customers` has changed in this write transaction; "" is nobody."""
-    rows = [{"customer": customer, "version": 1} for customer in sorted(set(customers)) if customer]
-    if rows:
-        insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(contact_versions)
-        more = {"version": contact_versions.c.version + 1}
-        connection.execute(insert.on_conflict_do_update(index_elements=["customer"], set_=more), rows)
+    rows = [(customer, 1) for customer in sorted(set(customers)) if customer]
+    execute_many(connection, _RAISE[connection.dialect.name], rows)
 
 
 def raise_versions_of(connection: sa.Connection, ids: Collection[str]) -> None:
@@ -136,18 +133,18 @@ def raise_versions_of(connection: sa.Connection, ids: Collection[str]) -> None:
 
 def owners(connection: sa.Connection, ids: Collection[str]) -> dict[str, str]:
     """The customers of those of `ids` that are known decisions."""
-    found: dict[str, str] = {}
-    for chunk in chunks(ids, IN_LIST):
-        found.update((decision, customer) for decision, customer in connection.execute(_OWNERS, {"ids": chunk}))
-    return found
+    return dict(select_in(connection, _OWNERS, ids))
 
 
 def reached(arm: str, slate: bytes | None, picked: str | None, override: str | None) -> dict[str, str]:
     """The actions that reach the customer, by the id of their place; that of the decision itself is "" or the first."""
-    places = _SLATE.decode(slate) if slate is not None else None
-    first = places.slots[0].id if places and places.slots else ""
-    if override is not None or places is None:
-        shown = {first: arm if override is None else override}
+    if slate is None:  # nearly always
+        name = arm if override is None else override
+        return {} if name == NO_ACTION else {"": name.partition("/")[0]}
+    places = _SLATE.decode(slate)
+    first = places.slots[0].id if places.slots else ""
+    if override is not None:
+        shown = {first: override}
     elif places.kind == "ranking":
         shown = {first: arm if picked is None else picked}
     else:
@@ -168,43 +165,44 @@ class _Slate(msgspec.Struct, frozen=True):
 _SLATE = msgspec.json.Decoder(_Slate)
 
 
-class _Told:
-    """What customers answered."""
+def _answers(
+    connection: sa.Connection, customers: Collection[str], rows: Sequence[Any], needs: Needs, *, since: float
+) -> dict[tuple[str, str], Answers]:
+    """When each type was first received, by decision and place, for all places that reached a customer.
 
-    def __init__(self, connection: sa.Connection, which: Mapping[str, object], needs: Needs) -> None:
-        self._needs = needs
-        self._named: defaultdict[str, dict[str | None, Answers]] = defaultdict(dict)
-        self._unnamed: defaultdict[str, list[tuple[str, float]]] = defaultdict(list)
-        for decision, slot, kind, received_at in connection.execute(_ANSWERS, which):
-            self._named[decision].setdefault(slot, {})[kind] = received_at
-        if needs.each:
-            for customer, kind, received_at in connection.execute(_UNNAMED, which):
-                if kind in needs.each:
-                    self._unnamed[customer].append((kind, received_at))
-
-    def of(self, row: Any, place: str, *, is_first: bool) -> Answers:
-        """When each type was first received for one place of a decision; "ignored" when it matures without any."""
-        named = self._named.get(row.id, {})
-        meant = [*named.get(place, {}).items(), *(named.get(None, {}).items() if is_first else ())]
-        unnamed = self._unnamed.get(row.customer, ())
-        meant += [(kind, at) for kind, at in unnamed if row.decided_at <= at <= row.matures_at]
-        found: Answers = {}
-        for kind, received_at in meant:
-            found[kind] = min(received_at, found.get(kind, np.inf))
-        answered = any(kind not in self._needs.impressions for kind in found)
-        shown = row.activate_by is None or row.activated_at is not None
-        if shown and not answered:
-            found[IGNORED] = row.matures_at
-        return found
+    "ignored": when the decision matures, as long as nothing but impressions came. What names no place is about the
+    first.
+    """
+    named: defaultdict[str, list[tuple[str | None, str, float]]] = defaultdict(list)
+    for decision, slot, kind, received_at in select_in(connection, _ANSWERS, customers, since=since):
+        named[decision].append((slot, kind, received_at))
+    unnamed: defaultdict[str, list[tuple[str, float]]] = defaultdict(list)
+    if needs.each:
+        for customer, kind, received_at in select_in(connection, _UNNAMED, customers, since=since):
+            if kind in needs.each:
+                unnamed[customer].append((kind, received_at))
+    found = {}
+    for decision, customer, _, at, activate_by, activated_at, matures_at, *shown in rows:
+        each = [(kind, t) for kind, t in unnamed.get(customer, ()) if at <= t <= matures_at]
+        seen = activate_by is None or activated_at is not None
+        for number, place in enumerate(reached(*shown)):
+            own = {place} if number else {place, None}
+            meant = [*((kind, t) for slot, kind, t in named.get(decision, ()) if slot in own), *each]
+            found[decision, place] = _first(meant, needs, ignored_at=matures_at if seen else None)
+    return found
 
 
-def _contacts_of(row: Any, told: _Told | None) -> Iterator[Contact]:
-    waits = row.activate_by is not None and row.activated_at is None
-    for number, (place, action) in enumerate(reached(row.arm, row.slate, row.picked, row.override).items()):
-        yield Contact(
-            action=action,
-            channel=row.channel,
-            decided_at=row.decided_at,
-            counts_until=row.activate_by if waits else np.inf,
-            answers=told.of(row, place, is_first=number == 0) if told else {},
-        )
+def _first(meant: Sequence[tuple[str, float]], needs: Needs, *, ignored_at: float | None) -> Answers:
+    first: Answers = {}
+    for kind, received_at in meant:
+        first[kind] = min(received_at, first.get(kind, np.inf))
+    if ignored_at is not None and needs.impressions.issuperset(first):
+        first[IGNORED] = ignored_at
+    return first
+
+
+_MORE = {"version": contact_versions.c.version + sa.literal_column("1")}
+_RAISE = {
+    "sqlite": sqlite.insert(contact_versions).on_conflict_do_update(index_elements=["customer"], set_=_MORE),
+    "postgresql": postgresql.insert(contact_versions).on_conflict_do_update(index_elements=["customer"], set_=_MORE),
+}
