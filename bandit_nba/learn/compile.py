@@ -118,11 +118,13 @@ class CompiledScorer:
             scores[start : start + len(block)] += _product(found.values, found.ids, found.indptr, of_distinct)
 
     def _table(self, arms: FeatureRows) -> ArmTable:
-        table = self._tables.get(id(arms))
-        if table is None:
-            table = ArmTable(self._form, self._slots, arms)
-            kept = list(self._tables.items())[1 - MOST_ARM_SETS :]
-            self._tables = {**dict(kept), id(arms): table}  # a new dictionary: other threads may still read the old one
+        tables, key = self._tables, id(arms)
+        table = tables.get(key)
+        oldest = len(tables) == MOST_ARM_SETS and key == next(iter(tables))  # goes next, but not while it is in use
+        if table is None or oldest:
+            table = table or ArmTable(self._form, self._slots, arms)
+            kept = [item for item in tables.items() if item[0] != key][1 - MOST_ARM_SETS :]
+            self._tables = {**dict(kept), key: table}  # a new dictionary: other threads may still read the old one
         return table
 
 

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from vowpal_wabbit_next import TextFormatParser, Workspace
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.catalogue import Catalogue
+from bandit_nba.decide.batch import Coded, Facts, Floats
+from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.hashing import feature_hash, namespace_hash
 from bandit_nba.decide.policy import FeatureSettings, Learning
 from bandit_nba.decide.scoring import FeatureRows
 from bandit_nba.errors import ModelError, SettingsError
 from bandit_nba.learn import table
-from bandit_nba.learn.compile import CompiledScorer
+from bandit_nba.learn.compile import MOST_ARM_SETS, CompiledScorer
 from bandit_nba.learn.sparse import SparseWeights
 from bandit_nba.learn.tuples import tuples
 from bandit_nba.learn.vowpal import VowpalRegressor
@@ -399,3 +401,23 @@ def test_a_warm_table_scores_a_hundred_thousand_rows_in_well_under_a_second() ->
     scorer.score(contexts, arms)
 
     assert time.process_time() - start < size / 400_000
+
+
+def test_an_arm_set_in_use_keeps_its_table_however_many_others_pass() -> None:
+    """As where requests bring their own actions beside the catalogue's."""
+    features = FeatureSettings(bits=12, channel=True)
+    featuriser = Featuriser(features, {})
+    contexts = featuriser.contexts(
+        Facts(size=1, schema={}, columns={}), Coded(codes=np.zeros(1, dtype=np.int64), values=("web",))
+    )
+    scorer = CompiledScorer(VowpalRegressor(features).weights(), features, version="v", examples_learned=0)
+    catalogue = featuriser.arms(Catalogue(facts={}, actions=()).arms)
+    scorer.score(contexts, catalogue)
+    table = scorer._tables[id(catalogue)]
+    for _ in range(50):
+        others = [featuriser.arms(Catalogue(facts={}, actions=()).arms) for _ in range(3)]
+        for arms in others:
+            scorer.score(contexts, arms)
+        scorer.score(contexts, catalogue)
+        assert scorer._tables[id(catalogue)] is table
+        assert len(scorer._tables) <= MOST_ARM_SETS
