@@ -120,8 +120,7 @@ class CompiledScorer:
     def _table(self, arms: FeatureRows) -> ArmTable:
         tables, key = self._tables, id(arms)
         table = tables.get(key)
-        oldest = len(tables) == MOST_ARM_SETS and key == next(iter(tables))  # goes next, but not while it is in use
-        if table is None or oldest:
+        if table is None or (len(tables) == MOST_ARM_SETS and key != next(reversed(tables))):  # the last used goes last
             table = table or ArmTable(self._form, self._slots, arms)
             kept = [item for item in tables.items() if item[0] != key][1 - MOST_ARM_SETS :]
             self._tables = {**dict(kept), key: table}  # a new dictionary: other threads may still read the old one
