@@ -120,7 +120,7 @@ class CompiledScorer:
     def _table(self, arms: FeatureRows) -> ArmTable:
         tables, key = self._tables, id(arms)
         table = tables.get(key)
-        if table is None or (len(tables) == MOST_ARM_SETS and key != next(reversed(tables))):  # the last used goes last
+        if table is None or key != next(reversed(tables)):  # what was used last stays longest
             table = table or ArmTable(self._form, self._slots, arms)
             kept = [item for item in tables.items() if item[0] != key][1 - MOST_ARM_SETS :]
             self._tables = {**dict(kept), key: table}  # a new dictionary: other threads may still read the old one
