@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from bandit_nba.store import contacts
 from bandit_nba.store.tables import OVERRIDDEN, decisions, overrides
 
 
@@ -34,6 +35,8 @@ def get(connection: sa.Connection, decision: str) -> Override | None:
 def put(connection: sa.Connection, override: Override) -> None:
     """Keep an override; it counts as the activation of its decision, and the decision no longer teaches.
 
+    Contact rules count the human's choice from now on, so that decisions under way for this customer are made again.
+
     Raises
     ------
     sqlalchemy.exc.IntegrityError
@@ -45,3 +48,4 @@ def put(connection: sa.Connection, override: Override) -> None:
     connection.execute(unmarked.values(learned_in=OVERRIDDEN))
     waiting = sa.update(decisions).where(one, decisions.c.activate_by.is_not(None), decisions.c.activated_at.is_(None))
     connection.execute(waiting.values(activated_at=override.overridden_at))
+    contacts.raise_versions_of(connection, [override.decision])

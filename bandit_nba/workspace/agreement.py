@@ -12,6 +12,7 @@ from bandit_nba.decide.mixture import check_mixture
 from bandit_nba.decide.policies.declared import declared_baseline
 from bandit_nba.decide.policy import Policy
 from bandit_nba.decide.prior import DEFAULT
+from bandit_nba.decide.safe import check_safe
 from bandit_nba.errors import NbaError, SettingsError
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.options import linear_form
@@ -63,6 +64,7 @@ def policy_problems(
         (where, lambda: Arbiter(catalogue.arms, policy.arbitration, reward_unit=rewards.unit)),
         (where, lambda: linear_form(policy.features, policy.learning)),
         (where, lambda: check_mixture(policy.mixture)),
+        (where, lambda: check_safe(policy.safe, catalogue.arms)),
         (where, lambda: declared_baseline(policy.baseline, catalogue.arms, catalogue.facts)),
     )
     refused: set[str] = set()

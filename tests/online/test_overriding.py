@@ -4,6 +4,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from bandit_nba.customers.pseudonym import pseudonym
 from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.errors import IdConflictError, InputError, NbaError, RefusedError, UnknownIdError
 from bandit_nba.evaluate.stored import read_log
@@ -12,8 +13,10 @@ from bandit_nba.online.decider import Decider
 from bandit_nba.online.learning_loop import LearningLoop
 from bandit_nba.online.messages import DecisionRequest, OverrideRequest
 from bandit_nba.online.overriding import Overriding
+from bandit_nba.store import contacts as contact_store
 from bandit_nba.store import decisions as decision_store
 from bandit_nba.store import overrides
+from bandit_nba.store.contacts import Needs
 from bandit_nba.store.database import Database
 from bandit_nba.store.tables import OVERRIDDEN
 from bandit_nba.store.tables import decisions as table
@@ -162,3 +165,25 @@ def test_learning_and_judging_leave_it_out_and_say_so(
     assert (counts.learned, counts.overridden, counts.total) == (3, 1, 4)
     assert list(log.ids) == ["d-0", "d-1", "d-3"]
     assert log.left_out == {"overridden": 1}
+
+
+def test_contact_rules_count_what_the_human_did(
+    workspace: Workspace, decider: Decider, overriding: Overriding, database: Database, clock: Clock
+) -> None:
+    """The contact moves from the system's choice to the human's; the version tells those who decide meanwhile."""
+    key = pseudonym(workspace.pseudonym_key, "4711")
+
+    def known() -> tuple[int, list[str]]:
+        with database.read() as connection:
+            version = contact_store.versions(connection, [key])[key]
+            found = contact_store.contacts(connection, [key], Needs(lookback_s=3_600.0), now_s=clock.now_s)
+        return version, [contact.action for contact in found.get(key, [])]
+
+    shown = decided(decider, customerId="4711")
+    before = known()
+    overriding.override("d-1", request(OTHER[shown]))
+    after = known()
+
+    contacts = {"no_action": [], "network_status": ["network_status"]}
+    assert (before[1], after[1]) == (contacts[shown], contacts[OTHER[shown]])
+    assert after[0] == before[0] + 1

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from bandit_nba.decide.audit import audit
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.batch import Eligibility, Floats, Requests
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.decide.scoring import FeatureRows, Scorer
 from bandit_nba.errors import InputError, StoreError
@@ -23,6 +23,7 @@ from bandit_nba.online.messages import DecisionAnswer, DecisionRequest
 from bandit_nba.online.model_feed import Serving
 from bandit_nba.online.replica import Replica
 from bandit_nba.online.ticket import Ticket
+from bandit_nba.store import customers as customer_store
 from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
 from bandit_nba.store.past import StoredPast, past_records
@@ -322,3 +323,80 @@ def test_late_rankings_and_actions_of_the_request_are_made_without_asking_too(wo
     assert (excluded.arm, excluded.probability) == ("no_action", 1.0)
     assert found.rows == 3
     assert found.ok, found
+
+
+class TestRules:
+    """Rules that are slow or fail, put in by hand: no rule of a catalogue can be either."""
+
+    def test_slow_ones_are_overtaken(self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+        with opened(workspace) as replica:
+            engine = replica.decider.engine
+            ordinary = engine.eligible
+
+            def slow(requests: Requests) -> Eligibility:
+                time.sleep(1.5)
+                return ordinary(requests)
+
+            monkeypatch.setattr(engine, "eligible", slow)
+            start = time.perf_counter()
+            (answer,) = ask(replica, asked())
+            took_s = time.perf_counter() - start
+
+        assert took_s < DEADLINE_S + SLACK_S
+        assert (read(answer).kind, read(answer).probability) == ("fallback", 0.5)
+
+    def test_failing_ones_leave_no_action(self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What rules would have said is not known: nothing but "no action" is safe then, and its chance is 1."""
+
+        def broken(requests: Requests) -> Eligibility:
+            raise RuntimeError(f"no rule for {len(requests)}")
+
+        with opened(workspace) as replica:
+            monkeypatch.setattr(replica.decider.engine, "eligible", broken)
+            (answer,) = ask(replica, asked())
+            monkeypatch.undo()
+            found = audit(
+                past_records(replica.database),
+                StoredPast(replica.database, workspace.salts),
+                rng=np.random.default_rng(0),
+            )
+
+        told = read(answer)
+        assert (told.kind, told.arm, told.probability) == ("fallback", "no_action", 1.0)
+        assert found.ok
+
+
+def test_a_read_only_store(workspace: Workspace) -> None:
+    """It fails at once; the connection is opened anew, and the next decision is kept."""
+
+    def make_read_only(database: Database) -> None:
+        with database.write() as connection:
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+
+    with opened(workspace) as replica:
+        make_read_only(replica.database)
+        (email,) = ask(replica, asked(channel="email"))
+        make_read_only(replica.database)
+        (web,) = ask(replica, asked("d-2"))
+        (after,) = ask(replica, asked("d-3"))
+        kept = [logged(replica.database, decision) is not None for decision in ("d-1", "d-2", "d-3")]
+
+    assert read(email).durable is False
+    assert isinstance(web, StoreError)
+    assert read(after).kind == "normal"
+    assert kept == [False, False, True]
+
+
+def test_slow_profiles_are_overtaken(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_: object) -> dict[str, dict[str, object]]:
+        time.sleep(1.5)
+        return {}
+
+    with opened(workspace) as replica:
+        monkeypatch.setattr(customer_store, "profiles", slow)
+        start = time.perf_counter()
+        (answer,) = ask(replica, asked(customerId="4711"))
+        took_s = time.perf_counter() - start
+
+    assert took_s < DEADLINE_S + SLACK_S
+    assert read(answer).kind == "fallback"

@@ -155,3 +155,13 @@ def test_timed_values_need_use_value(directory: Path) -> None:
     path.write_text(path.read_text().replace("use_value = true", "use_value = false"))
 
     assert "would not count" in problems(directory)[0].what
+
+
+def test_a_safe_policy_that_cannot_be_is_found_by_the_check(directory: Path) -> None:
+    path = directory / "policy.toml"
+    path.write_text(path.read_text().replace('kind = "uniform_safe"', 'kind = "fixed"\narm = "network_state"'))
+
+    (found,) = problems(directory)
+
+    assert found.where == "policy.toml: safe.arm"
+    assert "network_status" in found.hint
