@@ -161,8 +161,9 @@ def _hits(rule: _Rule, past: _Past, concerned: _Concerned) -> Iterator[tuple[Boo
     if declared.max is not None:
         within = past.history.decided_at > past.now - rule.within_s
         counts = _counts(within & (past.now <= past.history.counts_until), past, concerned)
-        yield counts == declared.max, _cap_reached
-        yield counts > declared.max, _cap_exceeded
+        if counts.max(initial=0) >= declared.max:
+            yield counts == declared.max, _cap_reached
+            yield counts > declared.max, _cap_exceeded
     else:
         words = _suppressed if declared.kind == "suppression" else _cooling_down
         yield _paused(rule, past, concerned), words

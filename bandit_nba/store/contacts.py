@@ -14,7 +14,7 @@ committed before the time was up, and with it the version that it raised.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,13 +95,17 @@ def contacts(
     """
     since = now_s - needs.lookback_s
     rows = select_in(connection, _CONTACTS, customers, since=since)
-    answers = _answers(connection, customers, rows, needs, since=since) if needs.answers and rows else {}
-    found: dict[str, list[Contact]] = {}
-    for decision, customer, channel, at, activate_by, activated_at, _, *shown in rows:
-        until = activate_by if activate_by is not None and activated_at is None else np.inf
-        for place, action in reached(*shown).items():
-            answered = answers.get((decision, place), NO_ANSWERS)
-            found.setdefault(customer, []).append(Contact(action, channel, at, until, answered))
+    told = _Told(connection, customers, needs, since=since) if needs.answers and rows else None
+    found: defaultdict[str, list[Contact]] = defaultdict(list)
+    for decision, customer, channel, at, activate_by, activated_at, matures_at, *shown in rows:
+        waits = activate_by is not None and activated_at is None
+        until = activate_by if waits else np.inf
+        for number, (place, action) in enumerate(reached(*shown).items()):
+            answers: Mapping[str, float] = NO_ANSWERS
+            if told is not None:
+                slots = {place} if number else {place, None}
+                answers = told.of(decision, slots, customer, at, matures_at, ignored=not waits)
+            found[customer].append(Contact(action, channel, at, until, answers))
     return found
 
 
@@ -165,40 +169,43 @@ class _Slate(msgspec.Struct, frozen=True):
 _SLATE = msgspec.json.Decoder(_Slate)
 
 
-def _answers(
-    connection: sa.Connection, customers: Collection[str], rows: Sequence[Any], needs: Needs, *, since: float
-) -> dict[tuple[str, str], Answers]:
-    """When each type was first received, by decision and place, for all places that reached a customer.
+class _Told:
+    """What customers answered: outcomes that name a decision, and those of attribution "each" that name a customer."""
 
-    "ignored": when the decision matures, as long as nothing but impressions came. What names no place is about the
-    first.
-    """
-    named: defaultdict[str, list[tuple[str | None, str, float]]] = defaultdict(list)
-    for decision, slot, kind, received_at in select_in(connection, _ANSWERS, customers, since=since):
-        named[decision].append((slot, kind, received_at))
-    unnamed: defaultdict[str, list[tuple[str, float]]] = defaultdict(list)
-    if needs.each:
-        for customer, kind, received_at in select_in(connection, _UNNAMED, customers, since=since):
-            if kind in needs.each:
-                unnamed[customer].append((kind, received_at))
-    found = {}
-    for decision, customer, _, at, activate_by, activated_at, matures_at, *shown in rows:
-        each = [(kind, t) for kind, t in unnamed.get(customer, ()) if at <= t <= matures_at]
-        seen = activate_by is None or activated_at is not None
-        for number, place in enumerate(reached(*shown)):
-            own = {place} if number else {place, None}
-            meant = [*((kind, t) for slot, kind, t in named.get(decision, ()) if slot in own), *each]
-            found[decision, place] = _first(meant, needs, ignored_at=matures_at if seen else None)
-    return found
+    def __init__(self, connection: sa.Connection, customers: Collection[str], needs: Needs, *, since: float) -> None:
+        self._impressions = needs.impressions
+        self._named: defaultdict[str, list[tuple[str | None, str, float]]] = defaultdict(list)
+        for decision, slot, kind, received_at in select_in(connection, _ANSWERS, customers, since=since):
+            self._named[decision].append((slot, kind, received_at))
+        self._unnamed: defaultdict[str, list[tuple[str, float]]] = defaultdict(list)
+        if needs.each:
+            for customer, kind, received_at in select_in(connection, _UNNAMED, customers, since=since):
+                if kind in needs.each:
+                    self._unnamed[customer].append((kind, received_at))
 
+    def of(
+        self,
+        decision: str,
+        slots: Collection[str | None],
+        customer: str,
+        at: float,
+        matures_at: float,
+        *,
+        ignored: bool,
+    ) -> Answers:
+        """When each type was first received for one place of a decision; what names no place is about the first.
 
-def _first(meant: Sequence[tuple[str, float]], needs: Needs, *, ignored_at: float | None) -> Answers:
-    first: Answers = {}
-    for kind, received_at in meant:
-        first[kind] = min(received_at, first.get(kind, np.inf))
-    if ignored_at is not None and needs.impressions.issuperset(first):
-        first[IGNORED] = ignored_at
-    return first
+        ignored: whether it may be; then "ignored" is when it matures, as long as nothing but impressions came.
+        """
+        first: Answers = {}
+        if decision in self._named or customer in self._unnamed:
+            meant = [(kind, t) for slot, kind, t in self._named.get(decision, ()) if slot in slots]
+            meant += [(kind, t) for kind, t in self._unnamed.get(customer, ()) if at <= t <= matures_at]
+            for kind, t in meant:
+                first[kind] = min(t, first.get(kind, np.inf))
+        if ignored and self._impressions.issuperset(first):
+            first[IGNORED] = matures_at
+        return first
 
 
 _MORE = {"version": contact_versions.c.version + sa.literal_column("1")}

@@ -129,7 +129,7 @@ def test_rejects_pause_an_action_from_the_last_one_on() -> None:
     assert reasons([rule], twice) == {"case": "2 contacts for action case within PT1H met with reject: pause of P1D"}
     assert not reasons([rule], twice[:1])
     assert not reasons([rule], [twice[0], ago("case", 100.0, reject=NOW - 8_000.0 + 3_600.0)])  # an hour apart
-    later = [dataclasses.replace(c, answers={"reject": c.answers["reject"] - 80_400.0}) for c in twice]
+    later = [c._replace(answers={"reject": c.answers["reject"] - 80_400.0}) for c in twice]
     assert not reasons([rule], later)  # the second was a day ago
     assert not reasons([rule], [twice[0], ago("bill", 7_000.0, reject=NOW - 6_000.0)])
 
@@ -270,7 +270,9 @@ CONTACTS = st.builds(
     answers=st.dictionaries(st.sampled_from(OUTCOMES), TIMES),
 )
 ROWS = st.lists(
-    st.tuples(st.lists(CONTACTS, max_size=8), st.sampled_from(CHANNELS), st.integers(-4, 4).map(lambda s: NOW + 5.0 * s)),
+    st.tuples(
+        st.lists(CONTACTS, max_size=8), st.sampled_from(CHANNELS), st.integers(-4, 4).map(lambda s: NOW + 5.0 * s)
+    ),
     min_size=1,
     max_size=6,
 )

@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 import pytest
-import sqlalchemy as sa
 
 from bandit_nba.decide.history import Contact
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.store import contacts, decisions, outcomes, overrides
+from bandit_nba.store.bulk import _listed
 from bandit_nba.store.contacts import Needs, reached
 from bandit_nba.store.database import Database
 
@@ -139,14 +139,11 @@ def test_versions_grow_and_are_zero_before(database: Database, record: Record) -
 
 def test_contacts_are_found_by_index(database: Database) -> None:
     """One search of the index by customer and time, however long the log."""
-    ran: list[tuple[str, Any]] = []
+    text, places, constants = _listed(contacts._CONTACTS, "sqlite", 2)
+    values = {**constants, "keys_1": "c1", "keys_2": "c2"}
     with database.read() as connection:
-        sa.event.listen(
-            connection, "before_cursor_execute", lambda _c, _k, text, values, *_: ran.append((text, values))
-        )
-        contacts.contacts(connection, ["c1", "c2"], Needs(lookback_s=10.0), now_s=5_000.0)
-        ((text, values),) = ran
-        plan = " ".join(str(row) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values))
+        found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", tuple(values[place] for place in places))
+        plan = " ".join(str(row) for row in found)
 
     assert "decisions_by_customer (customer=? AND decided_at>?)" in plan
     assert "SCAN" not in plan
