@@ -28,6 +28,7 @@ def telco_workspace(*, wait: str = WAIT) -> dict[str, str]:
         "rewards.toml": telco_rewards(wait=wait),
         "policy.toml": telco_policy(),
         "service.toml": telco_service(),
+        "labels.toml": _LABELS,
     }
 
 
@@ -58,6 +59,24 @@ def telco_service() -> str:
     """The text of `service.toml`."""
     return _SERVICE
 
+
+_LABELS = """\
+# What facts are called where employees read why something was proposed; what is not named here goes by its own name.
+[en.facts]
+tenure_months = "months as a customer"
+monthly_charges = "monthly bill in USD"
+total_charges = "paid since the start in USD"
+owned = "owns"
+
+[de.facts]
+tenure_months = "Kunde seit Monaten:"
+monthly_charges = "Monatsrechnung in USD"
+total_charges = "bisher gezahlt in USD"
+contract = "Vertrag"
+payment = "Zahlungsweise"
+internet = "Internet"
+owned = "besitzt"
+"""
 
 _POLICY = """\
 # From a customer to a probability for each action.
