@@ -64,6 +64,7 @@ class LoggedPlace(Message, frozen=True, kw_only=True):
     arm: str | None
     probability: float
     choices: Annotated[list[Choice], Meta(description="What it was drawn from.")]
+    capped: Annotated[list[str], Meta(description="Left out by contact rules because of the places before.")]
 
 
 class LoggedSlate(Message, frozen=True, kw_only=True):

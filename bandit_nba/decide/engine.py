@@ -33,6 +33,7 @@ from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.sample import ARM, draw, uniforms
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.decide.slate import slates
+from bandit_nba.decide.slate_caps import Caps, caps_of
 
 CELLS_PER_CHUNK = 262_144  # rows x arms: two megabytes an array; smaller chunks pay more for each call (measured)
 
@@ -104,7 +105,8 @@ class Engine:
     def fall_back(self, requests: Requests, eligibility: Eligibility | None) -> Decisions:
         """What the safe policy decides; see `fallback`. Of inline actions the first is the safe one."""
         safe = Safe(kind="no_action") if self._inline else self.policy.safe
-        return fallback_decisions(requests, self.arms, self.salt, eligibility=eligibility, safe=safe)
+        caps = None if eligibility is None else self._caps(requests)
+        return fallback_decisions(requests, self.arms, self.salt, eligibility=eligibility, safe=safe, caps=caps)
 
     def versions(self, scorer: Scorer, *, reward: str) -> Versions:
         """What the log names beside decisions by this engine and model; `reward` is the reward definition's version."""
@@ -228,7 +230,13 @@ class Engine:
             priority=whole.priority,
             probability=made.probability,
             chosen=chosen,
+            caps=self._caps(requests),
         )
+
+    def _caps(self, requests: Requests) -> Caps | None:
+        """What contact rules take out of later slots because of those before."""
+        wanted = requests.wanted is not None and any(w is not None and w.kind == "slots" for w in requests.wanted)
+        return caps_of(self.catalogue, self.arms, requests) if wanted and not self._inline else None
 
 
 def _with_floor(explorer: Explorer, floor: float) -> Exploration:

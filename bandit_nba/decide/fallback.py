@@ -15,18 +15,26 @@ from bandit_nba.decide.safe import Safe, safe_arms, safe_probabilities
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.sample import ARM, draw, uniforms
 from bandit_nba.decide.slate import slates
+from bandit_nba.decide.slate_caps import Caps
 
 REMOVAL = Removal(stage="fallback", reason="model or rules failed: only safe actions")
 
 
 def fallback_decisions(
-    requests: Requests, arms: Sequence[Arm], salt: Salt, *, eligibility: Eligibility | None, safe: Safe
+    requests: Requests,
+    arms: Sequence[Arm],
+    salt: Salt,
+    *,
+    eligibility: Eligibility | None,
+    safe: Safe,
+    caps: Caps | None = None,
 ) -> Decisions:
     """Decide without a model, by the safe policy over the eligible arms that are marked `safe_without_profile`.
 
     eligibility: what the rules left where only the model failed, or `eligibility.unasked` where there is no time for
     rules; None where the rules failed, which leaves "no action".
-    Expected rewards and priorities are 0, since nothing is known. Of inline actions the first is the safe one.
+    caps: see `slates`. Expected rewards and priorities are 0, since nothing is known. Of inline actions the first is
+    the safe one.
     """
     anywhere = _safe_only(arms, eligibility) if eligibility is not None else _no_action_only(len(requests), len(arms))
     left = anywhere if requests.wanted is None else of_first_slot(anywhere, arms, requests.wanted)
@@ -48,7 +56,7 @@ def fallback_decisions(
         chosen=chosen,
         propensity=probability[np.arange(len(chosen)), chosen],
         fallback=True,
-        slates=_slates(requests, arms, salt, anywhere, probability, chosen, chances),
+        slates=_slates(requests, arms, salt, anywhere, probability, chosen, chances, caps),
     )
 
 
@@ -60,6 +68,7 @@ def _slates(
     probability: Floats,
     chosen: Ints,
     chances: Callable[[Bools], Floats],
+    caps: Caps | None,
 ) -> dict[int, Slate]:
     if requests.wanted is None:
         return {}
@@ -75,6 +84,7 @@ def _slates(
         priority=unknown,
         probability=probability,
         chosen=chosen,
+        caps=caps,
     )
 
 

@@ -153,7 +153,7 @@ def _wanted_of(row: LoggedDecision) -> Wanted | None:
         return Wanted(excluded=excluded) if excluded else None
     if row.slate.kind == "ranking":
         return ranking(row.slate.asked, excluded=excluded)
-    slots = tuple(Slot(place.id, place.excluded) for place in row.slate.slots)
+    slots = tuple(Slot(place.id, place.excluded, place.capped) for place in row.slate.slots)
     return Wanted(kind=row.slate.kind, slots=slots, excluded=excluded)
 
 

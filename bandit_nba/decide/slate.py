@@ -11,10 +11,12 @@ holds by construction and each factor is logged. Priorities stay as they are: th
 A ranking holds "no action" at most once, where doing nothing ranks, and ends when no arm is left; treatments of one
 action are places of their own. Slots are shown side by side: no action stands in two of them, whatever its treatment,
 but each may stay empty, since "no action" remains for every slot. Actions that come inline have no "no action": the
-first of them is an arm as any other, and a slot for which nothing is left holds nothing.
+first of them is an arm as any other, and a slot for which nothing is left holds nothing. Slots that are shown reach the
+customer each, so contact rules count them one after the other (see `slate_caps`).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,6 +26,7 @@ from bandit_nba.decide.batch import Bools, Floats, Ints, Slate
 from bandit_nba.decide.exclusions import named
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.sample import ARM, draw, uniforms
+from bandit_nba.decide.slate_caps import Caps
 from bandit_nba.decide.wanted import Wanted
 
 
@@ -39,11 +42,13 @@ def slates(
     priority: Floats,
     probability: Floats,
     chosen: Ints,
+    caps: Caps | None = None,
 ) -> dict[int, Slate]:
     """The slates of the rows that want one, by row.
 
     eligible: bool (N, K), what may stand in any place. expected_reward, priority: (N, K), known wherever eligible.
-    probability: (N, K), what the first place was drawn from. chosen: int64 (N,), its arm.
+    probability: (N, K), what the first place was drawn from. chosen: int64 (N,), its arm. caps: what contact rules take
+    out of later slots; without it what the request's slots name as capped.
     """
     asked = {i: w for i, w in enumerate(wanted) if w is not None and w.slots}
     if not asked:
@@ -52,6 +57,8 @@ def slates(
     places = _Places([asked[i] for i in rows.tolist()], arms, eligible[rows])
     places.put(0, np.arange(len(rows)), probability[rows], chosen[rows])
     for place in range(1, places.most):
+        if caps is not None and len(beside := places.beside(place)):
+            places.cap(place, beside, caps(rows[beside], places.so_far(beside, place)))
         at, remaining = places.remaining(place)
         if len(at):
             p = again(rows[at], remaining)
@@ -77,15 +84,31 @@ class _Places:
         self._probability = np.zeros((len(wanted), self.most, len(arms)))
         self._beside = np.array([w.kind == "slots" for w in wanted])
         codes: dict[str, int] = {}
+        self._slots = [list(w.slots) for w in wanted]
         self._action = np.array([codes.setdefault(arm.action.id, len(codes)) for arm in arms], dtype=np.int64)
+
+    def beside(self, place: int) -> Ints:
+        """The slates whose slots are shown beside each other and that have this place, int64 (m,)."""
+        return np.flatnonzero(self._beside & (self._sizes > place))
+
+    def so_far(self, at: Ints, place: int) -> Ints:
+        """What stands in the places before, int64 (m, place)."""
+        return self._chosen[at, :place]
+
+    def cap(self, place: int, at: Ints, out: Bools) -> None:
+        """Note what of the arms left contact rules take out of this place."""
+        for i, row in zip(at.tolist(), out & self._left[at], strict=True):
+            if row.any():
+                capped = tuple(self._arms[k].id for k in np.flatnonzero(row).tolist())
+                self._slots[i][place] = replace(self._slots[i][place], capped=capped)
 
     def remaining(self, place: int) -> tuple[Ints, Bools]:
         """The slates that still have an arm for this place, int64 (m,), and their remaining arms, bool (m, K)."""
         remaining = self._left & (self._sizes > place)[:, None]
         for i in np.flatnonzero(self._sizes > place).tolist():
-            excluded = self._wanted[i].slots[place].excluded
-            if excluded:
-                remaining[i] &= ~self._out(excluded)
+            slot = self._slots[i][place]
+            if slot.excluded or slot.capped:
+                remaining[i] &= ~self._out((*slot.excluded, *slot.capped))
         at = np.flatnonzero(remaining.any(axis=1))
         return at, remaining[at]
 
@@ -108,7 +131,7 @@ class _Places:
                 Slate(
                     kind=w.kind,
                     asked=len(w.slots),
-                    slots=w.slots[:size],
+                    slots=tuple(self._slots[i][:size]),
                     eligible=self._eligible[i],
                     expected_reward=expected_reward[i],
                     priority=priority[i],

@@ -79,7 +79,7 @@ def _slates(rows: Mapping[int, LoggedDecision]) -> list[tuple[int, LoggedSlate]]
 
 
 def _shape(place: LoggedPlace) -> tuple[object, ...]:
-    return place.id, place.excluded, place.arm, len(place.probabilities)
+    return place.id, place.excluded, place.capped, place.arm, len(place.probabilities)
 
 
 def _is_drawn(place: LoggedPlace, arms: Sequence[str]) -> bool:

@@ -12,11 +12,13 @@ from bandit_nba.decide.wanted import WantedKind
 class LoggedPlace(msgspec.Struct, frozen=True, kw_only=True):
     """One place: `arm` None where nothing was left for it. propensity: given the places before it; 1 for no arm.
 
-    probabilities: beside the slate's `arms`. excluded: what the request kept out of this place.
+    probabilities: beside the slate's `arms`. excluded: what the request kept out of this place. capped: what contact
+    rules did, because of the places before.
     """
 
     id: str
     excluded: tuple[str, ...] = ()
+    capped: tuple[str, ...] = ()
     arm: str | None
     propensity: float
     probabilities: tuple[float, ...]
@@ -64,6 +66,7 @@ def to_log(slate: Slate, arms: Sequence[Arm]) -> LoggedSlate:
             LoggedPlace(
                 id=slot.id,
                 excluded=slot.excluded,
+                capped=slot.capped,
                 arm=arms[k].id if k >= 0 else None,
                 propensity=propensity,
                 probabilities=tuple(probability[at].tolist()),

@@ -8,10 +8,14 @@ WantedKind = Literal["one", "ranking", "slots"]
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One place to fill; `excluded`: actions or arms, by id, that it must not hold."""
+    """One place to fill; `excluded`: actions or arms, by id, that it must not hold.
+
+    capped: arms that contact rules take out because of the places before; in a request nothing, as the log says later.
+    """
 
     id: str
     excluded: tuple[str, ...] = ()
+    capped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

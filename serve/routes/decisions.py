@@ -173,6 +173,7 @@ def _slate(record: DecisionRecord, slate: slate_log.LoggedSlate | None) -> Logge
                     for arm, p, q in zip(slate.arms, place.probabilities, slate.expected_rewards, strict=True)
                     if p > 0.0
                 ],
+                capped=list(place.capped),
             )
             for place in slate.slots
         ],
