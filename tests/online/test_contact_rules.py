@@ -7,19 +7,22 @@ from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import hypothesis.strategies as st
 import msgspec
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
 
 from bandit_nba.catalogue import ContactRule
 from bandit_nba.decide.audit import audit
+from bandit_nba.decide.history import Contact
 from bandit_nba.errors import StoreBusyError
 from bandit_nba.online import definitions
 from bandit_nba.online.answering import Answer
 from bandit_nba.online.collector import Collector
 from bandit_nba.online.decider import ATTEMPTS, Decider
-from bandit_nba.online.making import Known, Making
+from bandit_nba.online.making import Known, Making, contacts_of
 from bandit_nba.online.messages import DecisionAnswer, Outcome
 from bandit_nba.store import contacts as contact_store
 from bandit_nba.store import decisions as decision_store
@@ -186,6 +189,52 @@ def test_whatever_was_chosen_a_decision_is_made_again_when_its_customer_was_cont
     assert decider.counts["made_again"] == 2
 
 
+def test_an_answer_between_reading_and_writing_makes_the_decision_again(
+    workspace: Workspace, database: Database, clock: Clock
+) -> None:
+    world = under(workspace, ContactRule(kind="cool_down", scope="all", outcomes=("accept",), pause="P1D"))
+    first = contact(Decider(world, database, Unlearned(), clock=clock), "c")
+    collector = Collector(world, database, clock=clock)
+    told = iter([Outcome(outcome_id="o1", type="accept", decision_id=first)])
+
+    def meanwhile() -> None:
+        collector.collect_batch(list(told))
+
+    decider = Decider(world, database, Unlearned(meanwhile), clock=clock)
+    assert arms(decider, ask("d0", "c")) == ["no_action"]
+    assert decider.counts["made_again"] == 1
+
+
+def test_versions_grow_with_what_rules_may_count(workspace: Workspace, database: Database, clock: Clock) -> None:
+    """With contacts and answers, not with "no action", with impressions, or where no rule asks for answers."""
+
+    def version() -> int:
+        with database.read() as connection:
+            (found,) = contact_store.versions(connection, [customer]).values()
+            return found
+
+    asks = ContactRule(kind="cool_down", scope="all", outcomes=("accept",), pause="P1D")
+    decider = decider_of(workspace, database, clock, ONCE)
+    first = contact(decider, "c")
+    customer = next(row.customer for row in in_order(database) if row.id == first)
+    assert version() == 1
+    arms(decider, ask("none", "c"))
+    assert version() == 1
+    Collector(under(workspace, ONCE), database).collect_batch(
+        [Outcome(outcome_id="o1", type="accept", decision_id=first)]
+    )
+    assert version() == 1
+    Collector(under(workspace, asks), database).collect_batch(
+        [
+            Outcome(outcome_id="o2", type="click", decision_id=first),
+            Outcome(outcome_id="o3", type="click", customer_id="c"),
+        ]
+    )
+    assert version() == 2
+    Collector(under(workspace, asks), database).collect_batch([Outcome(outcome_id="o3", type="click", customer_id="c")])
+    assert version() == 2
+
+
 def test_a_customer_who_is_decided_for_all_the_time_is_busy(
     workspace: Workspace, database: Database, clock: Clock
 ) -> None:
@@ -302,3 +351,64 @@ def test_propensities_stay_unbiased_under_concurrency(workspace: Workspace, data
     logged = [0.25 if r.arm == "tv" else 0.2 for r in drafts]
     assert np.mean(np.array(drawn_again) / np.array(logged)) == pytest.approx(1.2, abs=bound)
     assert bound < 0.1
+
+
+# --- over random rules and histories ----------------------------------------------------------------------------------
+
+WINDOWS_S = {"PT20S": 20.0, "PT1M": 60.0, "PT5M": 300.0}
+NAMES = {"action": [*GROUPS], "group": ["sell", "serve"], "channel": ["web", "email"], "direction": ["outbound"]}
+
+
+@st.composite
+def caps(draw: st.DrawFn) -> ContactRule:
+    scope = draw(st.sampled_from([*NAMES, "all"]))
+    names = tuple(draw(st.lists(st.sampled_from(NAMES[scope]), unique=True, max_size=2))) if scope in NAMES else ()
+    within = draw(st.sampled_from(sorted(WINDOWS_S)))
+    return ContactRule(kind="cap", scope=scope, names=names, max=draw(st.integers(1, 3)), within=within)  # type: ignore[arg-type]
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([0.0, 1.0, 20.0, 47.0]),  # seconds since the batch before
+        st.lists(st.tuples(st.sampled_from(["a", "b", ""]), st.sampled_from(["web", "email"])), min_size=1, max_size=6),
+    ),
+    min_size=5,
+    max_size=25,
+)
+
+
+@given(st.lists(caps(), min_size=1, max_size=3), STEPS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_cap_is_ever_exceeded(
+    workspace: Workspace, rules: list[ContactRule], steps: list[tuple[float, list[tuple[str, str]]]]
+) -> None:
+    """Batches of requests, one after the other: no stretch of time as long as a window holds more than its cap."""
+    clock = Clock()
+    making = Making(under(workspace, *rules), clock=clock, new_id=str)
+    log: defaultdict[str, list[Contact]] = defaultdict(list)
+    for number, (pause_s, asked) in enumerate(steps):
+        clock.now_s += pause_s
+        batch = [
+            making.accept(ask(f"d{number}-{i}", customer or None, channel))
+            for i, (customer, channel) in enumerate(asked)
+        ]
+        for record in making.make(batch, Known(contacts=log), Unlearned().current()):
+            if record.customer:
+                log[record.customer].extend(contacts_of(record))
+    for rule in rules:
+        for contacts in log.values():
+            units: defaultdict[str, list[float]] = defaultdict(list)
+            for contact in contacts:
+                direction = "outbound" if contact.channel == "email" else "inbound"
+                unit = {
+                    "action": contact.action,
+                    "group": GROUPS[contact.action],
+                    "channel": contact.channel,
+                    "direction": direction,
+                    "all": "",
+                }[rule.scope]
+                if not rule.names or unit in rule.names:
+                    units[unit].append(contact.decided_at)
+            for times in units.values():
+                for t in times:
+                    assert sum(t - WINDOWS_S[rule.within] < s <= t for s in times) <= (rule.max or 0)
