@@ -19,6 +19,7 @@ from bandit_nba.online import definitions
 from bandit_nba.online.answering import Answer
 from bandit_nba.online.collector import Collector
 from bandit_nba.online.decider import Decider
+from bandit_nba.online.late import LateDecider
 from bandit_nba.online.learning_loop import LearningLoop
 from bandit_nba.online.messages import DecisionAnswer, DecisionRequest, Outcome, PickAnswer, PickRequest
 from bandit_nba.online.model_feed import ModelFeed, StoredModels
@@ -529,6 +530,29 @@ def test_every_question_at_once_comes_out_again_in_the_audit(
         marks = connection.execute(sa.select(table.c.learned_in).where(table.c.id.like("q-%"))).scalars()
         assert NEVER not in set(marks)
     loop.stop()
+
+
+def test_answers_that_would_come_too_late_hold_safe_arms_only(
+    workspace: Workspace, database: Database, clock: Clock
+) -> None:
+    definitions.register(workspace, database, clock=clock)
+    decider = LateDecider(workspace, database, Unlearned(), clock=clock)
+    wishes: list[dict[str, object]] = [
+        {"topK": 3},
+        {"slots": [{"id": "a", "excludedArms": ["network_status"]}, {"id": "b"}]},
+        {"actions": TWO, "topK": 2},
+        {"actions": TWO, "slots": [{"id": "a"}, {"id": "b"}]},
+        {},
+    ]
+    answers = [read(a) for a in decider.decide_batch([ask(f"d-{i}", **wishes[i % 5]) for i in range(50)])]
+
+    assert {a.kind for a in answers} == {"fallback"}
+    for ranked, slots, inline_ranked, inline_slots in zip(*(answers[i::5] for i in range(4)), strict=True):
+        assert {place.arm for place in ranked.ranking or []} <= {"no_action", "network_status"}
+        assert slots.arm == "no_action"
+        assert [place.arm for place in inline_ranked.ranking or []] == ["x"]
+        assert [slot.arm for slot in inline_slots.slots or []] == ["x", None]
+    audited(workspace, database)
 
 
 def test_names_are_counted_as_far_as_they_fit() -> None:
