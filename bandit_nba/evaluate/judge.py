@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.decide.batch import Floats
 from bandit_nba.decide.policy import FeatureSettings
+from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate import estimate
 from bandit_nba.evaluate.log import LoggedDecisions
-from bandit_nba.evaluate.policies import JudgedPolicy, refuse_seen
+from bandit_nba.evaluate.policies import Fixed, JudgedPolicy, refuse_seen
 from bandit_nba.evaluate.result import Estimate
 from bandit_nba.evaluate.reward_model import cross_fitted
 
@@ -53,6 +55,21 @@ def judge(
 
 
 _WITH_MODEL = frozenset({"dm", "dr", "sndr", "switch_dr", "dros"})
+
+
+def best_fixed(
+    early: LoggedDecisions, arms: Sequence[str], *, features: FeatureSettings, rng: np.random.Generator
+) -> Fixed:
+    """The one of `arms` that is best for everybody who may have it, by the doubly robust estimate on earlier decisions.
+
+    It counts as having learned from all of `early`, so that only later decisions can judge it.
+    """
+    tried = [Fixed(arm, name=arm) for arm in arms if arm in early.arms and arm != NO_ACTION]
+    if not tried:
+        raise RefusedError("no arm was ever eligible", where="best fixed", allowed="arms that the log offers")
+    values = judge(early, tried, features=features, estimators=("dr",), rng=rng)
+    best = max(values, key=lambda judgement: judgement.estimates["dr"].value)
+    return Fixed(best.policy, chosen_until=float(early.decided_at[-1]), name="best fixed")
 
 
 def _judged(

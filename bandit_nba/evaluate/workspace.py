@@ -8,7 +8,7 @@ import numpy as np
 
 from bandit_nba.decide.batch import Floats
 from bandit_nba.errors import RefusedError, UnknownIdError
-from bandit_nba.evaluate.judge import judge
+from bandit_nba.evaluate.judge import best_fixed, judge
 from bandit_nba.evaluate.policies import Fixed, JudgedPolicy, Learned, LoggingPolicy, Uniform
 from bandit_nba.evaluate.result import Estimate
 from bandit_nba.evaluate.stored import read_log
@@ -76,6 +76,9 @@ def judge_workspace(
         if arm not in names:
             raise UnknownIdError("no such arm", where="--fixed", got=arm, hint=nearest(arm, names))
     policies: list[JudgedPolicy] = [LoggingPolicy(), Uniform(), *(Fixed(arm) for arm in fixed)]
+    early = log.between(-np.inf, manifest.learned_until)
+    if len(early):
+        policies.append(best_fixed(early, names, features=workspace.policy.features, rng=rng))
     policies.append(
         Learned(scorer, arms, workspace.policy, learned_until=manifest.learned_until, name="learned, greedy")
     )

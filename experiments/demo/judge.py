@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import sqlalchemy as sa
 
-from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.decide.batch import Floats, Ints
-from bandit_nba.evaluate.judge import Judgement
+from bandit_nba.evaluate.judge import Judgement, best_fixed
 from bandit_nba.evaluate.judge import judge as judged_on
 from bandit_nba.evaluate.log import LoggedDecisions
-from bandit_nba.evaluate.policies import Fixed, JudgedPolicy, Learned, LoggingPolicy, Uniform
+from bandit_nba.evaluate.policies import JudgedPolicy, Learned, LoggingPolicy, Uniform
 from bandit_nba.evaluate.stored import read_log
 from bandit_nba.learn.registry import verified
 from bandit_nba.store import models, tables
@@ -62,11 +61,12 @@ def judge(workspace: Workspace, world: TelcoWorld, played: Played, *, frozen_mod
     scorer, manifest = verified(stored), stored.manifest
     early, late = log.between(-np.inf, after_s), log.between(after_s)
     rng = np.random.default_rng(20_261_122)
-    fixed = best_fixed(early, workspace, rng=rng)
+    arms = [arm.id for arm in workspace.catalogue.arms]
+    fixed = best_fixed(early, arms, features=workspace.policy.features, rng=rng)
     policies: list[JudgedPolicy] = [
         LoggingPolicy(),
         Uniform(),
-        Fixed(fixed, chosen_until=float(early.decided_at[-1]), name="best fixed"),
+        fixed,
         Learned(scorer, workspace.catalogue.arms, workspace.policy, learned_until=manifest.learned_until),
     ]
     judgements = judged_on(late, policies, features=workspace.policy.features, rng=rng)
@@ -75,18 +75,11 @@ def judge(workspace: Workspace, world: TelcoWorld, played: Played, *, frozen_mod
         truth=_truths(late, judgements, world, _customers(late, played)),
         log=late,
         early=early,
-        best_fixed=fixed,
+        best_fixed=fixed.arm,
         frozen_model=frozen_model,
         examples_learned=manifest.examples_learned,
         counts=counts,
     )
-
-
-def best_fixed(early: LoggedDecisions, workspace: Workspace, *, rng: np.random.Generator) -> str:
-    """The arm that is best for everybody who may have it, by the doubly robust estimate on the earlier part."""
-    arms = [Fixed(arm, name=arm) for arm in early.arms if arm != NO_ACTION]
-    values = judged_on(early, arms, features=workspace.policy.features, estimators=("dr",), rng=rng)
-    return max(values, key=lambda judgement: judgement.estimates["dr"].value).policy
 
 
 def _customers(log: LoggedDecisions, played: Played) -> Ints:

@@ -192,3 +192,14 @@ def test_a_bug_says_nothing_of_the_inside(
     assert answer.status == 500
     assert b"secret" not in answer.body
     assert "secret" in caplog.text
+
+
+@pytest.mark.parametrize(("method", "path"), [("post", "/v1/outcomes"), ("put", "/v1/customers")])
+def test_a_page_nested_beyond_all_measure_is_malformed_and_not_our_failure(
+    client: Client, method: str, path: str
+) -> None:
+    answered = asyncio.run(getattr(client, method)(path, b"[" * 500_000))
+
+    assert answered.status == 400
+    assert answered.json["type"] == "urn:nba:problem:malformed-body"
+    assert answered.json["detail"] == "the body is nested too deeply"
