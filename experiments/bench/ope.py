@@ -128,7 +128,7 @@ def peak_mb() -> float:
 def measure(*, quick: bool = False) -> dict[str, Any]:
     """Both sides in turn; `ratio` is the median over policies and rounds of the peer's seconds over ours.
 
-    Without the peer (`pip install --no-deps sb-obp`) ours is measured alone and the message says so.
+    Where the peer cannot be fetched ours is measured alone and the message says so.
     """
     sizes = tuple(n // 10 for n in SIZES[:2]) if quick else SIZES
     n, rounds = (sizes[-1], 1) if quick else (COMPARED, ROUNDS)

@@ -1,50 +1,63 @@
 """The peer: Open Bandit Pipeline's SNIPS and doubly robust, each with its bootstrap interval of 100 rounds.
 
-Development only: `pip install --no-deps sb-obp`. Only its file of estimators is loaded; the package's own `__init__`
-imports plotting and neural networks that no estimator here uses, which would be unfair to its memory.
+Development only. Nothing of it is installed for this: its wheel (package sb-obp, fetched by name into the user's cache
+folder) is read in place, and only its files of estimators are loaded. The package's own `__init__` imports plotting and
+neural networks that no estimator here uses, which would be unfair to its memory.
 """
 
 import importlib
+import importlib.machinery
 import importlib.util
 import sys
 import types
+import warnings
 from typing import Any
 
 import numpy as np
 
-from bandit_nba.errors import RefusedError
 from experiments.bench.ope import Log, run_alone
+from experiments.ope.open_bandit_data import cache_folder, package_place
 
 BOOTSTRAPS = 100
 
 
-def estimators() -> Any:
-    """The module `obp.ope.estimators`, without what its package would import beside it.
+def part(name: str) -> Any:
+    """The module `obp.ope.NAME`, without what its package would import beside it.
 
     Raises
     ------
     RefusedError
-        If neither sb-obp nor zr-obp is installed.
+        If sb-obp is neither installed nor to be fetched.
     """
-    spec = importlib.util.find_spec("obp")
-    if spec is None or spec.submodule_search_locations is None:
-        raise RefusedError("Open Bandit Pipeline is not installed", hint="pip install --no-deps sb-obp")
-    root = next(iter(spec.submodule_search_locations))
-    for name, folder in (("obp", root), ("obp.ope", f"{root}/ope")):
-        package = types.ModuleType(name)
-        package.__path__ = [folder]
-        sys.modules[name] = package
-    if importlib.util.find_spec("torch") is None:
-        # Named in signatures only; the estimators for arrays call nothing of it.
-        torch: Any = types.ModuleType("torch")
-        torch.Tensor = torch.tensor = type("Tensor", (), {})
-        sys.modules["torch"] = torch
-    return importlib.import_module("obp.ope.estimators")
+    if f"obp.ope.{name}" in sys.modules:
+        return sys.modules[f"obp.ope.{name}"]
+    place = package_place(cache_folder())
+    for package, folder in (("obp", place / "obp"), ("obp.ope", place / "obp" / "ope")):
+        module = types.ModuleType(package)
+        module.__path__ = [str(folder)]
+        module.__spec__ = importlib.machinery.ModuleSpec(package, None, is_package=True)
+        sys.modules.setdefault(package, module)
+    if importlib.util.find_spec("torch") is not None:
+        return _loaded(name)
+    # Named in signatures only; the estimators for arrays call nothing of it. scipy looks for it by name, so it goes.
+    torch: Any = types.ModuleType("torch")
+    torch.Tensor = torch.tensor = type("Tensor", (), {})
+    sys.modules["torch"] = torch
+    try:
+        return _loaded(name)
+    finally:
+        del sys.modules["torch"]
+
+
+def _loaded(name: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the escapes in its docstrings
+        return importlib.import_module(f"obp.ope.{name}")
 
 
 def theirs(log: Log) -> tuple[float, float]:
     """Values and intervals of the policy that the log holds; the values come back."""
-    module = estimators() if "obp.ope.estimators" not in sys.modules else sys.modules["obp.ope.estimators"]
+    module = part("estimators")
     given = {
         "reward": log.reward,
         "action": log.arm,

