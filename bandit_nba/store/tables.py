@@ -183,3 +183,38 @@ leases = sa.Table(
     sa.Column("fence", sa.BigInteger, nullable=False),  # grows with each new holder
     sa.Column("expires_at", sa.Double, nullable=False),
 )
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("client", sa.String(64), nullable=False),
+    sa.Column("secret_sha256", sa.LargeBinary(32), nullable=False),
+    sa.Column("scopes", sa.String(128), nullable=False),  # names with a space between
+    sa.Column("channels", sa.Text, nullable=False),  # the same; "" for all
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("expires_at", sa.Double),
+    sa.Column("revoked_at", sa.Double),
+    sa.Column("rate_per_s", sa.Double),
+    sa.Column("per_day", sa.BigInteger),
+)
+
+api_key_usage = sa.Table(
+    "api_key_usage",
+    metadata,
+    sa.Column("key", sa.String(32), primary_key=True),
+    sa.Column("day", sa.BigInteger, primary_key=True),  # UTC, since the epoch
+    sa.Column("calls", sa.BigInteger, nullable=False),  # of all replicas together
+)
+
+audit_log = sa.Table(
+    "audit_log",
+    metadata,
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),  # 1, 2, 3 without a gap
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("actor", sa.String(128), nullable=False),
+    sa.Column("action", sa.String(64), nullable=False),
+    sa.Column("subject", sa.String(256), nullable=False),
+    sa.Column("detail", sa.LargeBinary, nullable=False),  # JSON object
+    sa.Column("hash", sa.LargeBinary(32), nullable=False),  # over the entry before and this one's fields
+)

@@ -1,0 +1,1 @@
+"""Who may do what: scopes, keys, and how often. Knows no store and no HTTP."""
