@@ -6,11 +6,11 @@ two replicas at once; with another payload it is refused.
 Read, decide, write
 -------------------
 Profiles and contacts are read in one snapshot, decisions are made outside of any transaction, and a short write
-transaction logs them. Inside it nothing else can be written, and it begins with two comparisons: is the catalogue that
-a decision was made by still in force, and is the contact version of its customer the one that was read? Where one of
-them has changed, the decision is made again as a whole from fresh state, whatever arm had been chosen, and only the
-last distribution is logged. Drawing again only where the chosen arm breaks a cap would bias the log: an arm would be
-logged with the chance of a draw that it had survived.
+transaction logs them. Inside it nothing else can be written, and it begins with three comparisons: does the decision
+mature after all that a learner may have read, is the catalogue that it was made by still in force, and is the contact
+version of its customer the one that was read? Where one of them fails, the decision is made again as a whole from fresh
+state, whatever arm had been chosen, and only the last distribution is logged. Drawing again only where the chosen arm
+breaks a cap would bias the log: an arm would be logged with the chance of a draw that it had survived.
 
 A customer's version grows with every contact, so that of two decisions at the same time the second to be written knows
 of the first. So a cap holds over all channels, threads and replicas, and a retired action is not chosen any more once
@@ -42,6 +42,8 @@ from bandit_nba.store import decisions as decision_store
 from bandit_nba.store import definitions as definition_store
 from bandit_nba.store.database import Database
 from bandit_nba.store.decisions import Stored
+from bandit_nba.store.learning import hold_horizon
+from bandit_nba.store.steady import steady
 from bandit_nba.workspace import Workspace
 
 log = logging.getLogger("nba.decider")
@@ -128,7 +130,8 @@ class Decider:
         self.counts: Counter[str] = Counter()
         self._database = database
         self._models = models
-        self._catalogues = catalogues or CatalogueFeed(workspace, database, clock=clock, new_id=new_id)
+        self._clock = steady(clock)
+        self._catalogues = catalogues or CatalogueFeed(workspace, database, clock=self._clock, new_id=new_id)
 
     @property
     def engine(self) -> Engine:
@@ -234,9 +237,14 @@ class Decider:
         fresh: list[DecisionRecord] = []
         try:
             with self._database.write() as connection:
+                horizon = hold_horizon(connection)
                 in_force = definition_store.hold_catalogue(connection)
                 stale = _stale(connection, batch.versions)
-                current = [r for r in made if r.customer not in stale and in_force in (None, r.catalogue_version)]
+                current = [
+                    r
+                    for r in made
+                    if r.matures_at >= horizon and r.customer not in stale and in_force in (None, r.catalogue_version)
+                ]
                 fresh = batch.take(current)
                 decision_store.insert(connection, fresh)
                 if self._catalogues.current().needs is not None:
@@ -251,6 +259,8 @@ class Decider:
             raise
         batch.keep(fresh)
         batch.make_again(batch.made)
+        if any(record.matures_at < horizon for record in made):
+            self._clock.not_before(horizon)
         if any(in_force not in (None, record.catalogue_version) for record in made):
             self._catalogues.follow()
 

@@ -15,6 +15,7 @@ from bandit_nba.online import definitions
 from bandit_nba.online.repeat import Repeat
 from bandit_nba.store.database import Database
 from bandit_nba.store.learning import LearningStore
+from bandit_nba.store.steady import steady
 from bandit_nba.workspace import Workspace
 
 log = logging.getLogger("nba.learner")
@@ -54,6 +55,7 @@ class LearningLoop:
 
         Facts are those of the catalogue in force: the file may be half way through an edit.
         """
+        clock = steady(clock)
         workspace = definitions.register(workspace, database, clock=clock)
         holder = f"{socket.gethostname()[:24]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         learner = Learner(

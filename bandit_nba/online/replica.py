@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, Self, TypeVar
@@ -22,6 +22,7 @@ from bandit_nba.online.catalogue_feed import CatalogueFeed
 from bandit_nba.online.collector import Collected, Collector
 from bandit_nba.online.decider import Decider
 from bandit_nba.online.explaining import Explaining, ExplanationAnswer
+from bandit_nba.online.gate import Gate
 from bandit_nba.online.late import LateDecider
 from bandit_nba.online.messages import (
     CustomerProfile,
@@ -42,6 +43,7 @@ from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
 from bandit_nba.store.group_commit import GroupCommit
 from bandit_nba.store.learning import stamp
+from bandit_nba.store.steady import steady
 from bandit_nba.store.tables import meta
 from bandit_nba.workspace import Workspace
 
@@ -64,8 +66,10 @@ class Replica:
     """
 
     def __init__(self, workspace: Workspace, database: Database, registry: Registry, *, clock: Clock) -> None:
+        clock = steady(clock)
         self.id = uuid.uuid4().hex[:8]
         self.database = database
+        self.gate = Gate(database, clock=clock)
         self.feed = ModelFeed(registry, poll_every_s=workspace.service.poll_every_s, clock=clock)
         self.catalogues = CatalogueFeed(workspace, database, clock=clock)
         self.decider = Decider(workspace, database, self.feed, clock=clock, catalogues=self.catalogues)
@@ -108,15 +112,18 @@ class Replica:
             features = Featuriser(workspace.policy.features, workspace.catalogue.facts)
             registry = StoredModels(database, feature_version=features.version)
             replica = cls(workspace, database, registry, clock=clock)
+            replica.gate.follow()  # nobody may come in before it is known whom to ask for a key
         except BaseException:
             database.close()
             raise
+        replica.gate.start()
         replica.feed.start()
         replica.catalogues.start()
         return replica
 
     def close(self, *, drain_s: float = DRAIN_S) -> bool:
         """Answer what waits, then close; True if nothing was left."""
+        self.gate.stop()
         self.feed.stop()
         self.catalogues.stop()
         drained = [queue.close(drain_s=drain_s) for queue in (self._decisions, self._late, self._outcomes)]
@@ -127,7 +134,7 @@ class Replica:
     @property
     def alive(self) -> bool:
         """Whether the background threads are at work."""
-        return self.feed.alive and self.catalogues.alive
+        return self.feed.alive and self.catalogues.alive and self.gate.alive
 
     @property
     def workspace(self) -> Workspace:
@@ -192,6 +199,14 @@ class Replica:
         """A decision as it is stored. Raises `UnknownIdError`."""
         return await self._aside(self._decision, decision)
 
+    async def channel_of(self, decision: str) -> str | None:
+        """The channel that a decision was made for, None where there is no such decision."""
+        return (await self.channels_of([decision])).get(decision)
+
+    async def channels_of(self, decisions: Collection[str]) -> dict[str, str]:
+        """The channels of those of `decisions` that are known."""
+        return await self._aside(self._channels_of, decisions)
+
     async def status(self) -> state.Status:
         """What goes on; at most a second old."""
         return await self._aside(self._current_status)
@@ -217,6 +232,10 @@ class Replica:
                 hint="ask for a new decision",
             )
         return stored
+
+    def _channels_of(self, decisions: Collection[str]) -> dict[str, str]:
+        with self.database.read() as connection:
+            return decision_store.channels(connection, decisions)
 
     def _decision(self, decision: str) -> DecisionRecord:
         with self.database.read() as connection:

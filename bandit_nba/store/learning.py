@@ -6,14 +6,16 @@ An outcome counts iff received_at <= matures_at. It must not happen that the lea
 outcome that counts for it is committed only afterwards. Three rules exclude it:
 
 1. `received_at` is stamped inside the write transaction that stores the outcome, by `stamp`.
-2. The learner reads its horizon inside a write transaction of its own (`claim`), and takes only decisions with
-   matures_at < horizon.
+2. The learner reads its horizon inside a write transaction of its own (`claim`), takes only decisions with
+   matures_at < horizon, and leaves the horizon in the store. It never goes back.
 3. It reads decisions and outcomes in one snapshot that begins after `claim` has ended.
 
 Write transactions are serial: SQLite's hold the write lock from BEGIN IMMEDIATE to the end of the commit, PostgreSQL's
 that stamp hold an advisory lock (see `stamp`). So an outcome's transaction either ended before `claim` began, and the
-later snapshot shows it, or it began after `claim` had ended; then, as the clock does not run backwards,
-received_at >= horizon > matures_at, and it does not count. The same holds for the stamp of an activation.
+later snapshot shows it, or it began after `claim` had ended; then received_at >= horizon > matures_at, and it does not
+count: no stamp is earlier than the horizon in the store, whatever the clocks of these machines say. The same holds for
+the stamp of an activation. A decision that would mature before the horizon is not written but made again (see
+`online.decider`), so that the order of learning, (matures_at, id), depends on the log alone.
 
 Why nothing is learned twice or forgotten
 -----------------------------------------
@@ -22,7 +24,7 @@ others already learned, still has no mark and is found. Marks and model are writ
 comparing the fence number of the lease: of two learners that both believe to hold it only one commits.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -37,12 +39,16 @@ from bandit_nba.learn.log import Checkpoint, Claim, LoggedBatch, Position
 from bandit_nba.learn.manifest import StoredModel
 from bandit_nba.store import decisions as log
 from bandit_nba.store import definitions, leases, models
-from bandit_nba.store.bulk import IN_LIST, chunks
+from bandit_nba.store.backlog import Backlog
+from bandit_nba.store.bulk import IN_LIST, chunks, select_in
 from bandit_nba.store.database import Database
-from bandit_nba.store.tables import NEVER, QUARANTINED, TEACHES_NOTHING, decision_facts, decisions, outcomes
+from bandit_nba.store.steady import SteadyClock, steady
+from bandit_nba.store.tables import NEVER, QUARANTINED, TEACHES_NOTHING, decision_facts, decisions, meta, outcomes
 
 _LEASE = "learner"
 _CLOCK_LOCK = 7_243_501_339  # PostgreSQL advisory lock, any fixed number
+_HORIZON = "learning_horizon"
+_READ_HORIZON = f"SELECT value FROM meta WHERE name = '{_HORIZON}'"  # noqa: S608 (a constant); each writer asks this
 
 _NOT_IN_TIME = decisions.c.activate_by.is_not(None) & (
     decisions.c.activated_at.is_(None) | (decisions.c.activated_at > decisions.c.activate_by)
@@ -68,7 +74,8 @@ _ROW = (
 )
 # Lists are bound by name: SQLAlchemy then compiles each statement once and looks at no member of a list.
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
-_BY_ID = _ROW.where(decisions.c.id.in_(_IDS))
+_KEYS: sa.BindParameter[Any] = sa.bindparam("keys", expanding=True)  # what `select_in` asks for
+_BY_ID = _ROW.where(decisions.c.id.in_(_KEYS))
 _MARK = sa.update(decisions).where(decisions.c.id.in_(_IDS)).values(learned_in=sa.bindparam("mark"))
 _MARK_UNMARKED = _MARK.where(decisions.c.learned_in.is_(None))
 _OUTCOME = sa.select(
@@ -80,23 +87,43 @@ _OUTCOME = sa.select(
     outcomes.c.received_at,
     outcomes.c.slot,
 )
-_NAMING_A_DECISION = _OUTCOME.where(outcomes.c.decision.in_(_IDS))
+_NAMING_A_DECISION = _OUTCOME.where(outcomes.c.decision.in_(_KEYS))
 _NAMING_A_CUSTOMER = _OUTCOME.where(
-    outcomes.c.customer.in_(_IDS),
-    outcomes.c.received_at.between(sa.bindparam("opens_at"), sa.bindparam("closes_at")),
+    outcomes.c.customer.in_(_KEYS),
+    outcomes.c.received_at.between(sa.bindparam("opens_at", 0.0), sa.bindparam("closes_at", 0.0)),
     outcomes.c.decision.is_(None),
 )
 
 
-def stamp(connection: sa.Connection, clock: Callable[[], float]) -> float:
-    """The time to write on what this write transaction stores: the clock, read where `claim` cannot overtake it.
+def hold_horizon(connection: sa.Connection) -> float:
+    """Before when all that matured may have been learned; it cannot move on until this write transaction has ended.
 
     On SQLite the transaction's write lock does that. On PostgreSQL writers share a lock until they have committed, and
-    `claim` waits for it alone.
+    `claim` waits for it alone; ask for it before any other lock, or two writers and the learner wait in a circle.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_CLOCK_LOCK)))
-    return clock()
+    return _horizon(connection)
+
+
+def stamp(connection: sa.Connection, clock: Callable[[], float]) -> float:
+    """The time to write on what this write transaction stores: the clock's, but never before the horizon."""
+    floor = hold_horizon(connection)
+    now_s = clock()
+    if now_s < floor and isinstance(clock, SteadyClock):
+        clock.not_before(floor)
+    return max(now_s, floor)
+
+
+def _horizon(connection: sa.Connection) -> float:
+    found = connection.exec_driver_sql(_READ_HORIZON).scalar_one_or_none()
+    return float("-inf") if found is None else float(found)
+
+
+def _move_horizon(connection: sa.Connection, now_s: float) -> None:
+    change = sa.update(meta).where(meta.c.name == _HORIZON).values(value=repr(now_s))
+    if not connection.execute(change).rowcount:
+        connection.execute(sa.insert(meta).values(name=_HORIZON, value=repr(now_s)))
 
 
 class LearningStore:
@@ -104,7 +131,7 @@ class LearningStore:
 
     def __init__(self, database: Database, *, clock: Callable[[], float], holder: str, lease_s: float = 15.0) -> None:
         self._database = database
-        self._clock = clock
+        self._clock = steady(clock)
         self._holder = holder
         self._lease_s = lease_s
 
@@ -116,10 +143,12 @@ class LearningStore:
         with self._database.write() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLOCK_LOCK)))
+            self._clock.not_before(_horizon(connection))
             now_s = self._clock()
             lease = leases.acquire(connection, _LEASE, holder=self._holder, now_s=now_s, lease_s=self._lease_s)
             if lease is not None:
                 log.expire(connection, now_s=now_s)
+                _move_horizon(connection, now_s)
         return None if lease is None else Claim(fence=lease.fence, horizon=now_s)
 
     def release(self) -> None:
@@ -149,15 +178,15 @@ class LearningStore:
         with self._database.read() as connection:
             return _batch(connection, connection.execute(query).all())
 
-    def learned(self) -> Sequence[str]:
-        """About 100 bytes of memory a decision."""
+    def learned(self) -> Backlog:
+        """Sorted by the database and spilled to a file: 1,000,000 ids take three seconds and no memory."""
         with self._database.read() as connection:
-            return connection.execute(sa.select(decisions.c.id).where(_LEARNED).order_by(*_ORDER)).scalars().all()
+            return Backlog(waiting_ids(connection, _LEARNED))
 
     def batch(self, ids: Sequence[str]) -> LoggedBatch:
         """Logged decisions by id; `ids` are in learning order already, list by list."""
         with self._database.read() as connection:
-            return _batch(connection, _rows(connection, _BY_ID, ids))
+            return _batch(connection, select_in(connection, _BY_ID, ids))
 
     def commit(self, claim: Claim, checkpoint: Checkpoint) -> bool:
         """One transaction: fence, model, marks."""
@@ -175,16 +204,15 @@ class LearningStore:
         return True
 
 
+def waiting_ids(connection: sa.Connection, which: sa.ColumnElement[bool]) -> Iterator[str]:
+    """Ids of these decisions in learning order, a page of them in memory at a time."""
+    query = sa.select(decisions.c.id).where(which).order_by(*_ORDER)
+    yield from connection.execute(query, execution_options={"yield_per": 2_000}).scalars()
+
+
 def _mark(connection: sa.Connection, statement: sa.Update, ids: Sequence[str], mark: str) -> int:
     lists = chunks(ids, IN_LIST)
     return sum(connection.execute(statement, {"ids": chunk, "mark": mark}).rowcount for chunk in lists)
-
-
-def _rows(connection: sa.Connection, statement: sa.Select[Any], ids: Sequence[str], **parameters: float) -> list[Any]:
-    rows: list[Any] = []
-    for chunk in chunks(ids, IN_LIST):
-        rows += connection.execute(statement, {"ids": chunk, **parameters}).all()
-    return rows
 
 
 def _check_learned_once(marked: int, ids: Sequence[str]) -> None:
@@ -221,11 +249,11 @@ def _batch(connection: sa.Connection, rows: Sequence[Any]) -> LoggedBatch:
 
 def outcomes_within(connection: sa.Connection, windows: Windows) -> Outcomes:
     """All outcomes that may count for these decisions: those that name one, and those of their customers meanwhile."""
-    found = _rows(connection, _NAMING_A_DECISION, windows.ids)
+    found = select_in(connection, _NAMING_A_DECISION, windows.ids)
     customers = sorted({customer for customer in windows.customers if customer})
     if customers:
         opens_at, closes_at = float(windows.opens_at.min()), float(windows.closes_at.max())
-        found += _rows(connection, _NAMING_A_CUSTOMER, customers, opens_at=opens_at, closes_at=closes_at)
+        found += select_in(connection, _NAMING_A_CUSTOMER, customers, opens_at=opens_at, closes_at=closes_at)
     return Outcomes(
         ids=[row[0] for row in found],
         decisions=[row[1] or "" for row in found],
