@@ -20,7 +20,7 @@ from bandit_nba.decide.policy import Policy
 from bandit_nba.learn.careful import CarefulRegressor, Poison
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.examples import ExampleMaker
-from bandit_nba.learn.log import START, Checkpoint, Claim, LearningLog, LoggedBatch, Position
+from bandit_nba.learn.log import START, Checkpoint, Claim, LearningLog, LoggedBatch, Position, Waiting
 from bandit_nba.learn.options import vw_arguments
 from bandit_nba.learn.registry import Learned, Lineage, package, unfit
 from bandit_nba.learn.typical import RunningMeans
@@ -47,7 +47,7 @@ class LearnReport:
 class _Memory:
     """What was learned beyond the newest model; dropped whole when anything fails.
 
-    relearn: ids that a new lineage has yet to learn, last first. renewed: whether a new lineage is to be published even
+    relearn: what a new lineage has yet to learn; None for none. renewed: whether a new lineage is to be published even
     if nothing has matured since. position: behind the last decision read. oldest: its matures_at, of those pending.
     """
 
@@ -55,7 +55,7 @@ class _Memory:
     careful: CarefulRegressor
     parent: str
     learned: Learned
-    relearn: list[str] = field(default_factory=list)
+    relearn: Waiting | None = None
     renewed: bool = False
     position: Position = START
     oldest: float | None = None
@@ -148,7 +148,7 @@ class Learner:
             examples=memory.learned.examples - before,
             lag_s=0.0 if memory.oldest is None else claim.horizon - memory.oldest,
             set_aside=tuple(p.decision for p in poison),
-            to_relearn=len(memory.relearn),
+            to_relearn=len(memory.relearn or ()),
         )
         checkpoint = self._checkpoint(memory) if finish or self._is_due(memory) else Checkpoint()
         if not checkpoint:
@@ -162,10 +162,10 @@ class Learner:
         """Go on from the newest model, or begin a lineage."""
         newest = self._log.newest()
         if newest is None or unfit(newest, self.lineage):
-            ids = list(reversed(self._log.learned()))
+            waiting = self._log.learned()
             careful = CarefulRegressor(self._maker, self.lineage)
             return _Memory(
-                fence=claim.fence, careful=careful, parent="", learned=Learned(), relearn=ids, renewed=bool(ids)
+                fence=claim.fence, careful=careful, parent="", learned=Learned(), relearn=waiting, renewed=bool(waiting)
             )
         manifest = newest.manifest
         return _Memory(
@@ -182,10 +182,7 @@ class Learner:
 
     def _learn_next(self, memory: _Memory, claim: Claim) -> list[Poison]:
         if memory.relearn:
-            ids = memory.relearn[-self._batch :]
-            poison = _learn(memory, self._log.batch(ids))
-            del memory.relearn[-self._batch :]
-            return poison
+            return _learn(memory, self._log.batch(memory.relearn.take(self._batch)))
         batch = self._log.matured(claim, after=memory.position, limit=self._batch)
         if not len(batch):
             return []

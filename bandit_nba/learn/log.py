@@ -86,6 +86,16 @@ class Checkpoint:
         return self.model is not None or bool(self.quarantined or self.never)
 
 
+class Waiting(Protocol):
+    """Ids of decisions in learning order, taken from the front; `len` says how many are left."""
+
+    def __len__(self) -> int:
+        """How many are left."""
+
+    def take(self, most: int) -> Sequence[str]:
+        """The next ids, at most so many."""
+
+
 class LearningLog(Protocol):
     """The decision log as one learner sees it. Any method may raise `StoreError`."""
 
@@ -104,8 +114,8 @@ class LearningLog(Protocol):
     def matured(self, claim: Claim, *, after: Position, limit: int) -> LoggedBatch:
         """The next decisions after a position that matured before the claim's horizon and no model has learned."""
 
-    def learned(self) -> Sequence[str]:
-        """Ids of all decisions that the newest model has learned, in learning order."""
+    def learned(self) -> Waiting:
+        """All decisions that the newest model has learned, in learning order; memory must not grow with them."""
 
     def batch(self, ids: Sequence[str]) -> LoggedBatch:
         """These decisions in learning order, without those that are gone."""
