@@ -175,6 +175,28 @@ models = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
 )
 
+model_changes = sa.Table(
+    "model_changes",
+    metadata,
+    # the last row says what serves: a fixed model, "none", or ("" in `serves`) the newest that is not quarantined
+    sa.Column("serial", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("what", sa.String(16), nullable=False),  # publish, follow, rollback, quarantine
+    sa.Column("before", sa.String(32), nullable=False),  # the model that was to serve until then; "none": none
+    sa.Column("serves", sa.String(32), nullable=False),
+    sa.Column("who", sa.String(128), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+)
+
+quarantined_models = sa.Table(
+    "quarantined_models",
+    metadata,
+    sa.Column("version", sa.String(32), primary_key=True),
+    sa.Column("serial", sa.BigInteger, nullable=False),  # its own in `models`
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+)
+
 leases = sa.Table(
     "leases",
     metadata,
