@@ -92,7 +92,7 @@ class Facts:
 
 def _column(cells: list[FactValue | None], kind: str) -> Column:
     if kind in ("number", "boolean"):
-        return np.array([np.nan if c is None else float(c) for c in cells], dtype=np.float64)  # type: ignore[arg-type]
+        return np.array(cells, dtype=np.float64)  # numpy reads None as NaN
     seen: dict[str, int] = {}
     if kind == "set":
         codes = [[seen.setdefault(v, len(seen)) for v in (c or ())] for c in cells]  # type: ignore[union-attr]
@@ -100,8 +100,11 @@ def _column(cells: list[FactValue | None], kind: str) -> Column:
         np.cumsum([len(c) for c in codes], out=indptr[1:])
         flat = np.array([x for c in codes for x in c], dtype=np.int64)
         return CodedSets(indptr=indptr, codes=flat, values=tuple(seen))
-    ids = np.array([-1 if c is None else seen.setdefault(str(c), len(seen)) for c in cells], dtype=np.int64)
-    return Coded(codes=ids, values=tuple(seen))
+    known = [cell for cell in dict.fromkeys(cells) if cell is not None]
+    code_of: dict[FactValue | None, int] = {cell: code for code, cell in enumerate(known)}
+    code_of[None] = -1
+    ids = np.fromiter(map(code_of.__getitem__, cells), dtype=np.int64, count=len(cells))
+    return Coded(codes=ids, values=tuple(map(str, known)))
 
 
 def _cells(column: Column, kind: str) -> list[FactValue | None]:

@@ -8,7 +8,6 @@ import msgspec
 import numpy as np
 
 from bandit_nba.catalogue import Arm, Catalogue, FactSchema
-from bandit_nba.catalogue.facts import FactValue
 from bandit_nba.decide.batch import Coded, Facts, Floats, Ints
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.inline import InlineAction, arms_of, decoded, encoded
@@ -42,9 +41,10 @@ class Examples:
 
 @dataclass(frozen=True)
 class _Era:
-    """What a catalogue version says about decisions made under it. facts: those that still mean the same."""
+    """What a catalogue version says about decisions made under it. facts: those that still mean the same; the others
+    are unknown."""
 
-    facts: frozenset[str]
+    facts: FactSchema
     arms: FeatureRows
     row_of: dict[str, int]
 
@@ -109,9 +109,9 @@ class ExampleMaker:
         return self.featuriser.arms(arms), np.array(chosen, dtype=np.int64)
 
     def _contexts(self, batch: LoggedBatch, part: slice, era: _Era) -> FeatureRows:
-        rows = [_facts(content, era.facts) for content in batch.facts[part]]
         try:
-            facts = Facts.from_rows(rows, self._schema)
+            rows = [_DECODER.decode(content or b"{}") for content in batch.facts[part]]
+            facts = Facts.from_rows(rows, era.facts)
         except (ValueError, TypeError) as error:
             raise InputError(f"logged facts cannot be read ({error})", where="decision_facts") from None
         channels: dict[str, int] = {}
@@ -122,18 +122,10 @@ class ExampleMaker:
         if version not in self._eras:
             catalogue = self._catalogue(version)
             arms = catalogue.arms
-            same = frozenset(name for name, kind in catalogue.facts.items() if self._schema.get(name) == kind)
+            same = {name: kind for name, kind in self._schema.items() if catalogue.facts.get(name) == kind}
             row_of = {arm.id: row for row, arm in enumerate(arms)}
             self._eras[version] = _Era(facts=same, arms=self.featuriser.arms(arms), row_of=row_of)
         return self._eras[version]
-
-
-def _facts(content: bytes | None, known: frozenset[str]) -> dict[str, FactValue | None]:
-    try:
-        row: dict[str, FactValue | None] = _DECODER.decode(content or b"{}")
-    except msgspec.DecodeError as error:
-        raise InputError(f"logged facts cannot be read ({error})", where="decision_facts") from None
-    return row if row.keys() <= known else {name: value for name, value in row.items() if name in known}
 
 
 def _chosen_inline(content: bytes, arm: str) -> InlineAction:

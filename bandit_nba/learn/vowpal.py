@@ -9,7 +9,7 @@ VW takes NaN for a cost, and one infinite reward ruins a model for good: everyth
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,11 @@ class _Trusting(Workspace[Literal[False]]):
 
     def _check_label(self, example: object) -> None:
         pass
+
+    @property
+    def learn_pair(self) -> Callable[[list[Any]], object]:
+        """VW's own function behind `learn_one`, for the two examples that it keeps in its wrappers."""
+        return cast(Callable[[list[Any]], object], self._workspace.learn_multi_ex_one)
 
 
 class VowpalRegressor:
@@ -114,10 +119,10 @@ class VowpalRegressor:
         chances = np.ones(len(rows)) if weights is None else 1.0 / weights[rows]
         of_arms = _Arms(arms, self.bits)
         shared = _Shared(contexts, self.bits, rows.tolist())
-        learn_one = self._vw.learn_one
+        learn_pair = self._vw.learn_pair
         labels = zip(chosen[rows].tolist(), (0.0 - rewards[rows]).tolist(), chances.tolist(), strict=True)
         for context, (arm, cost, chance) in zip(shared, labels, strict=True):
-            learn_one([context, of_arms.example(arm, cost, chance)])
+            learn_pair([context._example, of_arms.example(arm, cost, chance)._example])
         self.examples_learned += len(rows)
         self._check_weights("has learned")
 
