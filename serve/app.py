@@ -10,6 +10,7 @@ from starlette.routing import Route, Router
 from bandit_nba.online.replica import Replica
 from serve import openapi
 from serve import problem as problems
+from serve.doorman import Doorman
 from serve.endpoint import (
     Call,
     Endpoint,
@@ -18,10 +19,10 @@ from serve.endpoint import (
     Reply,
     Scope,
     SendCallable,
-    refused,
     reply_of,
     send_reply,
 )
+from serve.refusal import refused
 from serve.routes import customers, decisions, health, outcomes
 
 
@@ -40,8 +41,11 @@ class App:
     """Routes requests by their path as it was sent, so that a percent sign in an id never makes a new segment."""
 
     def __init__(self, operations: Sequence[Operation], replica: Replica) -> None:
+        doorman = Doorman(replica.gate)
         paths = groupby(sorted(operations, key=lambda o: _rank(o.path)), key=lambda o: o.path)
-        self._router = Router([Route(path, Endpoint(list(same))) for path, same in paths], redirect_slashes=False)
+        self._router = Router(
+            [Route(path, Endpoint(list(same), doorman)) for path, same in paths], redirect_slashes=False
+        )
         self._router.default = _no_route
         self._replica = replica
 

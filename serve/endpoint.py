@@ -9,9 +9,12 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
+from bandit_nba.access.scopes import Scope as AccessScope
 from bandit_nba.errors import InputError
 from serve import problem as problems
+from serve.doorman import ANYBODY, Caller, Doorman
 from serve.problem import Kind, Problem
+from serve.refusal import Refused, refused
 
 log = logging.getLogger("nba.serve")
 
@@ -30,12 +33,13 @@ _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 
 @dataclass(frozen=True)
 class Call:
-    """A request as handlers see it: parameters of the path and of the query (decoded), and the whole body."""
+    """A request as handlers see it: parameters of the path and of the query (decoded), the body, and who calls."""
 
     params: Mapping[str, str]
     body: bytes
     media_type: str = JSON
     query: Mapping[str, str] = field(default_factory=dict)
+    caller: Caller = ANYBODY
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Operation:
     takes: what the body may be, none for no body. media_types: how it may be written. replies: by status, what the body
     may be. limit_bytes: longer bodies are refused with 413. refuses: what can go wrong beyond what all share. query:
     parameters behind the question mark, each with the values that it may have, the first of which counts without it.
+    scope: what a key must be good for; None for what everybody may ask.
     """
 
     method: str
@@ -72,16 +77,7 @@ class Operation:
     refuses: tuple[Kind, ...] = ()
     example: Any = None
     query: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-class Refused(Exception):  # noqa: N818 (not an error of ours but an answer on its way out)
-    """Carries a problem from where it is found to where it is sent."""
-
-    def __init__(self, kind: Kind, problem: Problem, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        super().__init__(problem.detail)
-        self.kind = kind
-        self.problem = problem
-        self.headers = headers
+    scope: AccessScope | None = None
 
 
 class ClientGone(Exception):  # noqa: N818 (nobody is left to be told of it)
@@ -89,10 +85,11 @@ class ClientGone(Exception):  # noqa: N818 (nobody is left to be told of it)
 
 
 class Endpoint:
-    """All operations of one path."""
+    """All operations of one path, and who is let in to them; without a doorman everybody is."""
 
-    def __init__(self, operations: Sequence[Operation]) -> None:
+    def __init__(self, operations: Sequence[Operation], doorman: Doorman | None = None) -> None:
         self.operations = {o.method: o for o in operations}
+        self._doorman = doorman
         self.allow = ", ".join(sorted({*self.operations, *(["HEAD"] if "GET" in self.operations else [])}))
 
     async def __call__(self, scope: Scope, receive: ReceiveCallable, send: SendCallable) -> None:
@@ -102,18 +99,18 @@ class Endpoint:
         try:
             if operation is None:
                 raise refused(problems.METHOD, f"{method} is not offered here", allow=self.allow)
-            reply = await operation.handler(await _call(operation, scope, receive))
+            caller = self._admitted(operation, scope)
+            reply = await operation.handler(await _call(operation, scope, receive, caller))
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 (the boundary: whatever happens inside, the caller hears of it)
             reply = reply_of(error)
         await send_reply(send, reply, with_body=method != "HEAD")
 
-
-def refused(kind: Kind, detail: str, *, hint: str = "", allow: str = "") -> Refused:
-    """A refusal to raise; `allow` becomes the header of that name."""
-    headers = ((b"allow", allow.encode()),) if allow else ()
-    return Refused(kind, problems.problem(kind, detail, hint=hint, allowed=allow), headers)
+    def _admitted(self, operation: Operation, scope: Scope) -> Caller:
+        if self._doorman is None or operation.scope is None:
+            return ANYBODY
+        return self._doorman.admit(operation.scope, scope["headers"], scope.get("client"))
 
 
 def reply_of(error: Exception) -> Reply:
@@ -143,11 +140,11 @@ async def send_reply(send: SendCallable, reply: Reply, *, with_body: bool = True
     await send({"type": "http.response.body", "body": reply.body if with_body else b""})
 
 
-async def _call(operation: Operation, scope: Scope, receive: ReceiveCallable) -> Call:
+async def _call(operation: Operation, scope: Scope, receive: ReceiveCallable, caller: Caller) -> Call:
     params = {name: _decoded(value) for name, value in scope.get("path_params", {}).items()}
     query = _query(operation, scope.get("query_string", b"")) if operation.query else {}
     if not operation.takes:
-        return Call(params, b"", query=query)
+        return Call(params, b"", query=query, caller=caller)
     media_type, length = b"", 0
     for name, value in scope["headers"]:
         if name == b"content-type":
@@ -157,7 +154,7 @@ async def _call(operation: Operation, scope: Scope, receive: ReceiveCallable) ->
     kind = _media_type(media_type, operation)
     if length > operation.limit_bytes:
         raise _too_large(operation)
-    return Call(params, await _body(receive, operation), kind, query)
+    return Call(params, await _body(receive, operation), kind, query, caller)
 
 
 def _query(operation: Operation, sent: bytes) -> dict[str, str]:

@@ -27,13 +27,15 @@ def document(operations: Sequence[Operation]) -> bytes:
             "openapi": "3.1.0",
             "info": {"title": "Next best action", "version": _version(), "description": _DESCRIPTION},
             "paths": paths,
-            "components": {"schemas": components},
+            "components": {"schemas": components, "securitySchemes": _SECURITY},
         }
     )
 
 
 def _operation(operation: Operation, schema_of: dict[str, Any]) -> dict[str, Any]:
     said: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary}
+    if operation.scope:
+        said["security"] = [{name: [operation.scope]} for name in _SECURITY]
     if "{decisionId}" in operation.path:
         said["parameters"] = [_PARAMETER]
     for name, allowed in operation.query.items():
@@ -66,6 +68,8 @@ def _refusals(operation: Operation) -> dict[str, Any]:
         kinds += [problems.MALFORMED, problems.TOO_SLOW, problems.TOO_LARGE, problems.CONTENT_TYPE, problems.INVALID]
     if operation.query:
         kinds.append(problems.INVALID)
+    if operation.scope:
+        kinds += [problems.UNAUTHENTICATED, problems.FORBIDDEN, problems.TOO_MANY]
     if "{" in operation.path:
         kinds.append(problems.UNKNOWN_ID)
     return {str(status): _refusal(status, kinds) for status in sorted({kind.status for kind in kinds})}
@@ -77,7 +81,7 @@ def _refusal(status: int, kinds: Iterable[Kind]) -> dict[str, Any]:
         "description": "; ".join(f"{kind.title} ({kind.name})" for kind in alike),
         "content": {problems.MEDIA_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}},
     }
-    if any(kind.retry_after_s for kind in alike):
+    if any(kind.retry_after_s or kind is problems.TOO_MANY for kind in alike):
         seconds = {"type": "integer", "description": "Seconds after which to try again."}
         said["headers"] = {"Retry-After": {"schema": seconds}}
     return said
@@ -94,6 +98,14 @@ _SUCCESS = {
     200: "Done; for a known id the stored answer, byte for byte",
     201: "New, and on disk",
     207: "Some items were refused; each says why",
+}
+_SECURITY = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`nba keys create` makes one; needed once there is any.",
+    },
+    "subscriptionKey": {"type": "apiKey", "in": "header", "name": "Ocp-Apim-Subscription-Key"},
 }
 _DESCRIPTION = (
     "Decisions are logged durably with the probability with which they were chosen, before the answer leaves. "

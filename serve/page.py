@@ -5,7 +5,8 @@ from typing import Generic, TypeVar
 import msgspec
 
 from serve import problem as problems
-from serve.endpoint import NDJSON, Call, refused
+from serve.endpoint import NDJSON, Call
+from serve.refusal import refused
 from serve.wire import MAX_PAGE
 
 T = TypeVar("T")
@@ -27,12 +28,13 @@ class PageReader(Generic[T]):
         msgspec.DecodeError
             If the body is not JSON at all: then nothing of it is taken.
         Refused
-            If the page is empty or too long.
+            If the page is empty or too long, or the caller's key has not that many calls left.
         """
         raws = _lines(call.body) if call.media_type == NDJSON else _ARRAY.decode(call.body)
         if not 1 <= len(raws) <= MAX_PAGE:
             detail = f"a page holds 1 to {MAX_PAGE:,} items; this one has {len(raws):,}"
             raise refused(problems.INVALID, detail, hint="send several pages")
+        call.caller.charge(len(raws) - 1)
         return [self._read_item(raw) for raw in raws]
 
     def _read_item(self, raw: msgspec.Raw | bytes) -> T | msgspec.ValidationError:

@@ -51,6 +51,9 @@ class Kind:
 
 
 MALFORMED = Kind("malformed-body", 400, "The body cannot be read")
+UNAUTHENTICATED = Kind("unauthenticated", 401, "This is not open to everybody")
+FORBIDDEN = Kind("forbidden", 403, "The key does not open this")
+TOO_MANY = Kind("too-many-calls", 429, "The key has no calls left for now")
 UNKNOWN_ID = Kind("unknown-id", 404, "There is no such thing")
 NO_ROUTE = Kind("no-route", 404, "There is nothing at this address")
 METHOD = Kind("method-not-allowed", 405, "The address does not take this method")

@@ -79,6 +79,15 @@ def answers(connection: sa.Connection, ids: Collection[str]) -> dict[str, Stored
     return found
 
 
+def channels(connection: sa.Connection, ids: Collection[str]) -> dict[str, str]:
+    """The channels of those of `ids` that are known."""
+    found: dict[str, str] = {}
+    for chunk in chunks(ids, IN_LIST):
+        query = sa.select(decisions.c.id, decisions.c.channel).where(decisions.c.id.in_(chunk))
+        found.update((row.id, row.channel) for row in connection.execute(query))
+    return found
+
+
 def get(connection: sa.Connection, decision: str) -> DecisionRecord | None:
     """One decision as it is stored; its facts are None once they were erased."""
     row = connection.execute(_FULL.where(decisions.c.id == decision)).one_or_none()

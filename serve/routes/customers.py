@@ -35,6 +35,7 @@ def operations(replica: Replica) -> list[Operation]:
             method="PUT",
             path="/v1/customers",
             name="putCustomers",
+            scope="customers",
             summary="Keep up to 1,000 profiles in place of the ones before; 207 if some were refused.",
             handler=put,
             takes=(list[CustomerProfile],),

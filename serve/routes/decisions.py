@@ -7,6 +7,7 @@ import msgspec
 from bandit_nba.decide import slate_log
 from bandit_nba.decide.labels import LANGUAGES, Language
 from bandit_nba.decide.record import DecisionRecord, logged
+from bandit_nba.errors import UnknownIdError
 from bandit_nba.online.answering import moment
 from bandit_nba.online.explaining import ExplanationAnswer
 from bandit_nba.online.messages import (
@@ -31,26 +32,37 @@ def operations(replica: Replica) -> list[Operation]:
     """The operations on decisions."""
 
     async def decide(call: Call) -> Reply:
-        answer = await replica.decide(_REQUEST.decode(call.body))
+        request = _REQUEST.decode(call.body)
+        call.caller.require_channel(request.channel)
+        answer = await replica.decide(request)
         return Reply(201 if answer.durable and not answer.replayed else 200, answer.body)
 
     async def activate(call: Call) -> Reply:
-        return await told(await replica.activate(call.params["decisionId"]))
+        return await told(await replica.activate(await own(call)))
 
     async def explain(call: Call) -> Reply:
-        found = await replica.explanation(call.params["decisionId"], cast(Language, call.query["lang"]))
+        found = await replica.explanation(await own(call), cast(Language, call.query["lang"]))
         return Reply(200, msgspec.json.encode(found))
 
     async def override(call: Call) -> Reply:
-        answer, known = await replica.override(call.params["decisionId"], _OVERRIDE.decode(call.body))
+        answer, known = await replica.override(await own(call), _OVERRIDE.decode(call.body))
         return Reply(200 if known else 201, msgspec.json.encode(answer))
 
     async def pick(call: Call) -> Reply:
-        answer, known = await replica.pick(call.params["decisionId"], _PICK.decode(call.body))
+        answer, known = await replica.pick(await own(call), _PICK.decode(call.body))
         return Reply(200 if known else 201, msgspec.json.encode(answer))
 
     async def look(call: Call) -> Reply:
-        return await told(await replica.decision(call.params["decisionId"]))
+        return await told(await replica.decision(await own(call)))
+
+    async def own(call: Call) -> str:
+        """The decision that the address names; one of a channel that the key is not for is as unknown as any other."""
+        decision = call.params["decisionId"]
+        if call.caller.limited:
+            channel = await replica.channel_of(decision)
+            if channel is None or not call.caller.allows_channel(channel):
+                raise UnknownIdError("no such decision", where="decisionId", got=decision)
+        return decision
 
     async def told(stored: DecisionRecord) -> Reply:
         overridden_by = await replica.overridden(stored)
@@ -62,6 +74,7 @@ def operations(replica: Replica) -> list[Operation]:
             method="POST",
             path="/v1/decisions",
             name="decide",
+            scope="decide",
             summary="Decide the next best action for a customer. The same id again gives the same answer.",
             handler=decide,
             takes=(DecisionRequest,),
@@ -74,6 +87,7 @@ def operations(replica: Replica) -> list[Operation]:
             method="POST",
             path=f"{one}/activate",
             name="activateDecision",
+            scope="decide",
             summary="Let a deferred decision count: it was shown. Again changes nothing.",
             handler=activate,
             replies={200: (LoggedDecision,)},
@@ -83,6 +97,7 @@ def operations(replica: Replica) -> list[Operation]:
             method="GET",
             path=f"{one}/explanation",
             name="explainDecision",
+            scope="read",
             summary="Why it came out as it did: words for an employee, exact numbers for machines. Changes nothing.",
             handler=explain,
             replies={200: (ExplanationAnswer,)},
@@ -93,6 +108,7 @@ def operations(replica: Replica) -> list[Operation]:
             method="POST",
             path=f"{one}/override",
             name="overrideDecision",
+            scope="decide",
             summary="Keep an employee's other choice among the eligible actions. Rules cannot be overridden.",
             handler=override,
             takes=(OverrideRequest,),
@@ -104,6 +120,7 @@ def operations(replica: Replica) -> list[Operation]:
             method="POST",
             path=f"{one}/pick",
             name="pickFromDecision",
+            scope="decide",
             summary="Keep which arm of a ranking somebody took. A pick has no probability and does not teach.",
             handler=pick,
             takes=(PickRequest,),
@@ -115,6 +132,7 @@ def operations(replica: Replica) -> list[Operation]:
             method="GET",
             path=one,
             name="getDecision",
+            scope="read",
             summary="A decision as the log keeps it, with everything that could have been chosen and its chance.",
             handler=look,
             replies={200: (LoggedDecision,)},

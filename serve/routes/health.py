@@ -30,6 +30,7 @@ def operations(replica: Replica) -> list[Operation]:
             method="GET",
             path="/v1/status",
             name="getStatus",
+            scope="report",
             summary="Whether it is learning, in words, and the numbers behind it.",
             handler=status,
             replies={200: (Status,)},

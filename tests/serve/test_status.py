@@ -54,7 +54,9 @@ def test_openapi_describes_every_operation(client: Client) -> None:
         ("GET", "/readyz"),
     }
     decide = described["paths"]["/v1/decisions"]["post"]
-    assert set(decide["responses"]) == {"200", "201", "400", "408", "413", "415", "422", "500", "503"}
+    assert set(decide["responses"]) == {
+        *("200", "201", "400", "401", "403", "408", "413", "415", "422", "429", "500", "503")
+    }
     assert "Retry-After" in decide["responses"]["503"]["headers"]
     assert decide["requestBody"]["content"]["application/json"]["schema"] == {
         "$ref": "#/components/schemas/DecisionRequest"
