@@ -1,5 +1,7 @@
 """Estimates from shards of a log: accumulators that merge, equal to one pass over the whole.
 
+`shards` makes values with intervals of them.
+
 >>> import numpy as np
 >>> from bandit_nba.evaluate.accumulator import accumulate
 >>> left = accumulate([2.0, 0.5], [1.0, 0.0], estimator="snips")
@@ -36,12 +38,20 @@ class Accumulator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MomentSums:
-    """Summed moments (k,) over `units` customers, with their scatter about the mean customer (k, k)."""
+    """Summed moments (k,) of `n` decisions of `units` customers, with the sum of the weights as the last of them.
+
+    scatter, alone: of customers about the mean customer and of decisions about the mean decision, (k, k); one array
+    where no customer comes back. seen: smallest and largest reward.
+    """
 
     estimator: Estimator
+    n: int
     units: int
     sums: FloatArray
     scatter: FloatArray
+    alone: FloatArray
+    weight_range: Range
+    seen: Range
 
     def merge(self, other: "MomentSums") -> "MomentSums":
         """Add; scatters merge without cancellation (Chan, Golub and LeVeque 1983)."""
@@ -52,22 +62,44 @@ class MomentSums:
                 got=repr(other.estimator),
                 allowed=repr(self.estimator),
             )
-        units = self.units + other.units
-        gap = self.sums / self.units - other.sums / other.units
-        between = np.outer(gap, gap) * (self.units * other.units / units)
-        return MomentSums(self.estimator, units, self.sums + other.sums, self.scatter + other.scatter + between)
+        _refuse_other_range(self.weight_range, other.weight_range)
+        scatter = self.scatter + other.scatter + self._between(other, self.units, other.units)
+        once = self.alone is self.scatter and other.alone is other.scatter
+        alone = scatter if once else self.alone + other.alone + self._between(other, self.n, other.n)
+        return MomentSums(
+            estimator=self.estimator,
+            n=self.n + other.n,
+            units=self.units + other.units,
+            sums=self.sums + other.sums,
+            scatter=scatter,
+            alone=alone,
+            weight_range=self.weight_range,
+            seen=(min(self.seen[0], other.seen[0]), max(self.seen[1], other.seen[1])),
+        )
 
     def value(self) -> float:
         """The estimate of all decisions seen."""
-        return float(self.estimator.value(self.sums))
+        return float(self.estimator.value(self.sums[:-1]))
 
     def standard_error(self) -> float:
         """Delta-method standard error, as `interval="gaussian"` uses it."""
         if self.units < 2:
             raise InputError("a standard error needs two customers", where="units", got=self.units, allowed="2 or more")
-        slopes = gradient(self.estimator, self.sums)
-        variance = max(0.0, float(slopes @ self.scatter @ slopes))
+        variance = self.variance(self.scatter)
         return sqrt(variance * (self.units / (self.units - 1) if self.estimator.is_average else 1.0))
+
+    def variance(self, scatter: FloatArray) -> float:
+        """That of the estimate if its moments scatter so."""
+        slopes = gradient(self.estimator, self.sums[:-1])
+        return max(0.0, float(slopes @ scatter[:-1, :-1] @ slopes))
+
+    def squares(self, i: int, j: int) -> float:
+        """Sum over the decisions of the product of moments i and j."""
+        return float(self.alone[i, j] + self.sums[i] * self.sums[j] / self.n)
+
+    def _between(self, other: "MomentSums", mine: int, theirs: int) -> FloatArray:
+        gap = self.sums / mine - other.sums / theirs
+        return np.outer(gap, gap) * (mine * theirs / (mine + theirs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +113,7 @@ class WeightTable:
 
     def merge(self, other: "WeightTable") -> "WeightTable":
         """Join the tables; memory grows with the number of distinct weights."""
-        if self.weight_range != other.weight_range:
-            raise InputError(
-                "shards with different ranges of weights cannot be merged",
-                where="merge",
-                got=other.weight_range,
-                allowed=str(self.weight_range),
-            )
+        _refuse_other_range(self.weight_range, other.weight_range)
         return _table(
             self.weight_range,
             np.concatenate([self.weights, other.weights]),
@@ -136,13 +162,38 @@ def accumulate(
     if estimator == "el":
         ones = np.ones(sample.n)
         return _table(sample.weight_range, sample.weights, ones, sample.rewards)
-    return _moment_sums(build(estimator, sample, clip=clip, shrinkage=shrinkage), sample)
+    return moment_sums(build(estimator, sample, clip=clip, shrinkage=shrinkage), sample)
 
 
-def _moment_sums(estimator: Estimator, sample: Sample) -> MomentSums:
-    units = np.stack([sample.per_unit(row) for row in estimator.moments(sample)])
-    centred = units - units.mean(axis=1, keepdims=True)
-    return MomentSums(estimator, sample.n_groups, units.sum(axis=1), centred @ centred.T)
+def moment_sums(estimator: Estimator, sample: Sample) -> MomentSums:
+    """Summarise a checked shard."""
+    moments = np.concatenate([estimator.moments(sample), sample.weights[None]])
+    sums = moments.sum(axis=1)
+    units = moments if sample.groups is None else np.stack([sample.per_unit(row) for row in moments])
+    scatter = _scatter(units, sums)
+    return MomentSums(
+        estimator=estimator,
+        n=sample.n,
+        units=sample.n_groups,
+        sums=sums,
+        scatter=scatter,
+        alone=scatter if units is moments else _scatter(moments, sums),
+        weight_range=sample.weight_range,
+        seen=(float(sample.rewards.min()), float(sample.rewards.max())),
+    )
+
+
+def _scatter(rows: FloatArray, sums: FloatArray) -> FloatArray:
+    centred = rows - sums[:, None] / rows.shape[1]
+    found: FloatArray = centred @ centred.T
+    return found
+
+
+def _refuse_other_range(mine: Range, other: Range) -> None:
+    if mine != other:
+        raise InputError(
+            "shards with different ranges of weights cannot be merged", where="merge", got=other, allowed=str(mine)
+        )
 
 
 def _table(weight_range: Range, weights: FloatArray, counts: FloatArray, rewards: FloatArray) -> WeightTable:

@@ -11,7 +11,7 @@ from bandit_nba.evaluate.contributions import point_value
 from bandit_nba.evaluate.estimators import SHRUNK, build
 from bandit_nba.evaluate.estimators.protocol import Estimator
 from bandit_nba.evaluate.intervals import INTERVALS
-from bandit_nba.evaluate.intervals.protocol import Problem
+from bandit_nba.evaluate.intervals.protocol import Bounds, Problem
 from bandit_nba.evaluate.result import ESS_FLOOR, Estimate
 from bandit_nba.evaluate.sample import Range, Sample, checked_sample
 from bandit_nba.evaluate.tuning import tuned
@@ -137,7 +137,7 @@ def estimate(
         used = sample
         if built.name == "replay":
             used = sample.matched()
-            cautions = _few(used.n, "matching decisions")
+            cautions = few(used.n, "matching decisions")
         return bounded_estimate(used, built, interval=interval, alpha=alpha, rng=rng, warnings=cautions)
 
 
@@ -148,7 +148,7 @@ def build_for(
     if estimator == "dm":
         built = build(estimator, sample, clip=clip, shrinkage=shrinkage)
         return built, ("the direct method is as biased as its model, and the interval does not show it",)
-    cautions = _few(sample.ess, "decisions of this policy") + _wrong_mean_weight(sample)
+    cautions = few(sample.ess) + wrong_mean_weight(float(sample.weights.mean()), sample.mean_weight_z)
     if estimator in SHRUNK:
         if shrinkage is None:
             shrinkage = tuned(sample, estimator).value
@@ -175,47 +175,62 @@ def bounded_estimate(
         raise InputError("no such interval", where="interval", got=interval, allowed=", ".join(INTERVALS))
     if not 0 < alpha < 1:
         raise InputError("alpha is the chance of missing the truth", where="alpha", got=alpha, allowed="0 to 1, open")
-    value = point_value(estimator, sample)
-    if not isfinite(value):
-        raise RefusedError(
-            f"{estimator.name} has no finite value on this log",
-            where="weights",
-            got=value,
-            hint="no logged decision has weight, or the numbers overflow",
-        )
+    value = finite_value(estimator.name, point_value(estimator, sample))
     # A report that is made again must show the same bootstrap: no generator means a fixed one.
     generator = np.random.default_rng(0) if rng is None else rng
     problem = Problem(sample, estimator, value, alpha, generator, value_range or sample.reward_range)
     bounds = INTERVALS[interval](problem)
+    return finished(
+        value, bounds, n=sample.n, ess=sample.ess, mean=float(sample.weights.mean()), by=interval, warnings=warnings
+    )
+
+
+def finite_value(name: str, value: float) -> float:
+    """The estimate, or a refusal where it is no number."""
+    if isfinite(value):
+        return value
+    raise RefusedError(
+        f"{name} has no finite value on this log",
+        where="weights",
+        got=value,
+        hint="no logged decision has weight, or the numbers overflow",
+    )
+
+
+def finished(
+    value: float, bounds: Bounds, *, n: int, ess: float, mean: float, by: str, warnings: tuple[str, ...]
+) -> Estimate:
+    """Value and ends of the interval called `by` as they may leave; `mean` is that of the weights."""
     ends = (float(bounds.low), float(bounds.high))
     if not (isfinite(ends[0]) and isfinite(ends[1])):
-        raise RefusedError(f"{interval} has no finite ends on this log", where="interval", got=ends)
+        raise RefusedError(f"{by} has no finite ends on this log", where="interval", got=ends)
     if ends[0] > ends[1]:
         raise RefusedError(
-            f"no value of the policy explains both ends of the {interval} interval",
+            f"no value of the policy explains both ends of the {by} interval",
             where="interval",
             got=ends,
-            hint=f"the mean weight is {sample.weights.mean():.3g} and should be 1: check the propensities",
+            hint=f"the mean weight is {mean:.3g} and should be 1: check the propensities",
         )
     more = bounds.warnings
     if ends[0] == ends[1]:
         more += ("the contributions do not vary, so the interval has no width: it says nothing about certainty",)
     if not ends[0] <= value <= ends[1]:
         more += ("the interval is of the policy's value and does not contain this point estimate: the log is small",)
-    return Estimate(value, ends[0], ends[1], sample.n, sample.ess, warnings + more)
+    return Estimate(value, ends[0], ends[1], n, ess, warnings + more)
 
 
-def _few(ess: float, what: str) -> tuple[str, ...]:
+def few(ess: float, what: str = "decisions of this policy") -> tuple[str, ...]:
+    """A caution under the floor of a verdict."""
     if ess >= ESS_FLOOR:
         return ()
     return (f"the log is worth only {ess:,.0f} {what}: too few for a verdict ({ESS_FLOOR:.0f})",)
 
 
-def _wrong_mean_weight(sample: Sample) -> tuple[str, ...]:
-    z = sample.mean_weight_z
+def wrong_mean_weight(mean: float, z: float) -> tuple[str, ...]:
+    """A caution where the mean weight is not 1; z: how many standard errors it is off."""
     if abs(z) <= MEAN_WEIGHT_Z:
         return ()
     return (
-        f"the mean weight is {sample.weights.mean():.4g} and should be 1 (z = {z:.1f}): "
+        f"the mean weight is {mean:.4g} and should be 1 (z = {z:.1f}): "
         "propensities are wrong, or the policy chooses what the log never chose",
     )

@@ -10,13 +10,15 @@ from math import isclose, isinf, sqrt
 from scipy.special import fdtri
 
 from bandit_nba.evaluate.intervals.protocol import Bounds, Problem, design_effect, weights_only
-from bandit_nba.evaluate.sample import Range, Sample, rewards_within_range
+from bandit_nba.evaluate.sample import Range, rewards_within_range
 
 ATOL = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class _Sums:
+class Sums:
+    """What the interval needs of a log: n and the sums of w, w^2, w r, w^2 r and (w r)^2."""
+
     n: float
     w: float
     ww: float
@@ -26,31 +28,36 @@ class _Sums:
 
 
 def cressie_read(problem: Problem) -> Bounds:
-    """Ends for weights in `weight_range` and rewards in `reward_range`.
-
-    With repeated customers the distance allowed grows by the design effect (Rao and Scott 1984). Where no re-weighting
-    is feasible the end is that of the reward range (vw-estimators returns r_min for the upper end, too).
-    """
+    """Ends for weights in `weight_range` and rewards in `reward_range`; raises where rewards are outside of it."""
     weights_only(problem, "cressie_read")
     sample = problem.sample
     rewards_within_range(sample, "cressie_read")
-    sums = _sums(sample)
-    distance = float(fdtri(1, sample.n_groups, 1 - problem.alpha)) * design_effect(problem)
-    slack = (-_best(sums, sample.weight_range) - distance) / (2 * (1 + sums.n))
-    low, high = sample.reward_range
-    return Bounds(
-        _end(sums, sample.weight_range, (low, high), slack, 1),
-        _end(sums, sample.weight_range, (low, high), slack, -1),
+    w, r = sample.weights, sample.rewards
+    wr = w * r
+    sums = Sums(sample.n, float(w.sum()), float(w @ w), float(wr.sum()), float(w @ wr), float(wr @ wr))
+    return ends(
+        sums,
+        weight_range=sample.weight_range,
+        reward_range=sample.reward_range,
+        units=sample.n_groups,
+        effect=design_effect(problem),
+        alpha=problem.alpha,
     )
 
 
-def _sums(sample: Sample) -> _Sums:
-    w, r = sample.weights, sample.rewards
-    wr = w * r
-    return _Sums(sample.n, float(w.sum()), float(w @ w), float(wr.sum()), float(w @ wr), float(wr @ wr))
+def ends(sums: Sums, *, weight_range: Range, reward_range: Range, units: int, effect: float, alpha: float) -> Bounds:
+    """Both ends from the sums alone, so that shards of a log can be added.
+
+    With repeated customers (`units` of them) the distance allowed grows by the design effect (Rao and Scott 1984).
+    Where no re-weighting is feasible the end is that of the reward range (vw-estimators returns r_min for the upper
+    end, too).
+    """
+    distance = float(fdtri(1, units, 1 - alpha)) * effect
+    slack = (-_best(sums, weight_range) - distance) / (2 * (1 + sums.n))
+    return Bounds(_end(sums, weight_range, reward_range, slack, 1), _end(sums, weight_range, reward_range, slack, -1))
 
 
-def _best(s: _Sums, weight_range: Range) -> float:
+def _best(s: Sums, weight_range: Range) -> float:
     """The distance of the point estimate's re-weighting."""
     fake = weight_range[1] if s.w < s.n else weight_range[0]
     if isinf(fake):
@@ -61,7 +68,7 @@ def _best(s: _Sums, weight_range: Range) -> float:
     return (1 + s.n) * (mean - 1) ** 2 / spread if spread > 0 else 0.0
 
 
-def _end(s: _Sums, weight_range: Range, rewards: Range, slack: float, sign: int) -> float:
+def _end(s: Sums, weight_range: Range, rewards: Range, slack: float, sign: int) -> float:
     """Lower (sign 1) or upper (sign -1) end, within the range of the rewards."""
     low, high = rewards
     r = low if sign == 1 else high
@@ -75,14 +82,14 @@ def _end(s: _Sums, weight_range: Range, rewards: Range, slack: float, sign: int)
     return min(high, max(low, sign * min(feasible)))
 
 
-def _free_candidate(s: _Sums, r: float, slack: float, sign: int) -> float | None:
+def _free_candidate(s: Sums, r: float, slack: float, sign: int) -> float | None:
     """The imaginary decision at an infinite weight takes mass 0 and moves the mean weight all the same."""
     x = sign * (r + (s.wr - s.w * r) / s.n)
     y = (r * s.w - s.wr) ** 2 / (s.n * (1 + s.n)) - (r**2 * s.ww - 2 * r * s.wwr + s.wwrr) / (1 + s.n)
     return _minimum(x, y, slack + 1 / (2 * s.n))
 
 
-def _candidate(s: _Sums, fake: float, r: float, slack: float, sign: int) -> float | None:
+def _candidate(s: Sums, fake: float, r: float, slack: float, sign: int) -> float | None:
     """The imaginary decision at weight `fake` and reward `r`."""
     total = 1 + s.n
     w = (fake + s.w) / total
