@@ -1,7 +1,7 @@
 """The log to judge policies on, and what else happened in the very same decisions."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -9,21 +9,13 @@ import sqlalchemy as sa
 
 from bandit_nba.decide.batch import Bools, Floats, Ints
 from bandit_nba.decide.policy import Policy
-from bandit_nba.decide.record import DecisionRecord
-from bandit_nba.decide.slate_log import first_slot
-from bandit_nba.evaluate.log import LoggedDecisions, from_records, why_left_out
-from bandit_nba.learn.definition import RewardDefinition
-from bandit_nba.learn.join import Windows, counted
+from bandit_nba.evaluate.log import LoggedDecisions
+from bandit_nba.evaluate.stored import read_whole
 from bandit_nba.learn.manifest import Manifest
-from bandit_nba.learn.rewards import rewards
-from bandit_nba.store import decisions, learning, models
 from bandit_nba.store import definitions as stored_definitions
+from bandit_nba.store import models
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import Workspace
-
-BATCH = 5_000
-INLINE = "actions brought by the request"
-_REMOVED = msgspec.json.Decoder(dict[str, tuple[str, str]])
 
 
 @dataclass(frozen=True)
@@ -60,20 +52,6 @@ class Reading:
         )
 
 
-@dataclass
-class _Beside:
-    """What is gathered while the log is read; `rows` number the decisions in the order of reading."""
-
-    rows: dict[str, int] = field(default_factory=dict)
-    earned: dict[str, float] = field(default_factory=dict)
-    happened: dict[str, list[Ints]] = field(default_factory=dict)
-    amounts: dict[str, list[tuple[Ints, Floats]]] = field(default_factory=dict)
-    removed: list[int] = field(default_factory=list)
-    patterns: dict[bytes, int] = field(default_factory=dict)
-    policies: list[str] = field(default_factory=list)
-    inline: int = 0
-
-
 def read(database: Database, workspace: Workspace, *, now_s: float) -> Reading:
     """All matured decisions among the catalogue's actions, with their rewards and what is known beside them.
 
@@ -82,106 +60,30 @@ def read(database: Database, workspace: Workspace, *, now_s: float) -> Reading:
     RefusedError
         If there is none.
     """
-    beside = _Beside()
-    definition = workspace.rewards
     with database.read() as connection:
-        found = decisions.scan(connection)
-        records = _joined(connection, found, definition, beside, now_s=now_s)
-        log = from_records(records, beside.earned, workspace.catalogue.facts, now_s=now_s)
+        whole = read_whole(connection, workspace.rewards, workspace.catalogue.facts, now_s=now_s, inline=False)
         known = [row.manifest for row in models.listing(connection, limit=100_000)]
-        definitions = _definitions(connection, beside)
-    order = np.array([beside.rows[decision] for decision in log.ids], dtype=np.int64)
-    size = len(beside.rows)
+        definitions = _definitions(connection, whole.policies.values)
+    versions = whole.policies.values
     return Reading(
-        log=log if not beside.inline else _with_left_out(log, beside.inline),
-        happened={kind: _flags(parts, size)[order] for kind, parts in beside.happened.items()},
-        amounts={kind: _sums(parts, size)[order] for kind, parts in beside.amounts.items()},
-        removed=np.array(beside.removed, dtype=np.int64)[order],
-        removals=[_REMOVED.decode(content) for content in beside.patterns],
-        policies=[beside.policies[row] for row in order.tolist()],
+        log=whole.log,
+        happened=whole.happened,
+        amounts=whole.amounts,
+        removed=whole.removed,
+        removals=whole.removals,
+        policies=[versions[code] for code in whole.policies.codes.tolist()],
         definitions=definitions,
         known=known,
     )
 
 
-def _joined(
-    connection: sa.Connection,
-    records: Iterator[DecisionRecord],
-    definition: RewardDefinition,
-    beside: _Beside,
-    *,
-    now_s: float,
-) -> Iterator[DecisionRecord]:
-    for batch in _batches(records):
-        among = [record for record in batch if record.inline_actions is None]
-        beside.inline += len(batch) - len(among)
-        judged = [record for record in among if not why_left_out(record, now_s=now_s)]
-        if judged:
-            _look_beside(connection, judged, definition, beside)
-        yield from among
-
-
-def _look_beside(
-    connection: sa.Connection, judged: Sequence[DecisionRecord], definition: RewardDefinition, beside: _Beside
-) -> None:
-    first = len(beside.rows)
-    windows = Windows(
-        ids=[record.id for record in judged],
-        customers=[record.customer for record in judged],
-        opens_at=np.array([record.decided_at for record in judged], dtype=np.float64),
-        closes_at=np.array([record.matures_at for record in judged], dtype=np.float64),
-        first_slots=[first_slot(record.slate) for record in judged],
-    )
-    found = counted(definition, windows, learning.outcomes_within(connection, windows))
-    earned = rewards(definition, found, size=len(judged))
-    for record, reward in zip(judged, earned.tolist(), strict=True):
-        beside.rows[record.id] = len(beside.rows)
-        beside.earned[record.id] = reward
-        beside.removed.append(beside.patterns.setdefault(record.removed, len(beside.patterns)))
-        beside.policies.append(record.policy_version)
-    for code, kind in enumerate(found.types.values):
-        of_kind = found.types.codes == code
-        beside.happened.setdefault(kind, []).append(first + found.rows[of_kind])
-        known = of_kind & np.isfinite(found.amounts)
-        if known.any():
-            beside.amounts.setdefault(kind, []).append((first + found.rows[known], found.amounts[known]))
-
-
-def _definitions(connection: sa.Connection, beside: _Beside) -> dict[str, Policy]:
+def _definitions(connection: sa.Connection, versions: Sequence[str]) -> dict[str, Policy]:
     """Policies by the version that the log names; one content has two versions once settings gain keys."""
     found = {}
-    for version in set(beside.policies):
+    for version in versions:
         content = stored_definitions.get(connection, "policy", version)
         try:
             found[version] = msgspec.json.decode(content or b"", type=Policy)
         except msgspec.DecodeError:
             continue  # written by another version of this program: not to be compared with
     return found
-
-
-def _flags(parts: Sequence[Ints], size: int) -> Bools:
-    flags = np.zeros(size, dtype=np.bool_)
-    for rows in parts:
-        flags[rows] = True
-    return flags
-
-
-def _sums(parts: Sequence[tuple[Ints, Floats]], size: int) -> Floats:
-    sums = np.zeros(size)
-    for rows, amounts in parts:
-        np.add.at(sums, rows, amounts)
-    return sums
-
-
-def _with_left_out(log: LoggedDecisions, inline: int) -> LoggedDecisions:
-    return replace(log, left_out={**log.left_out, INLINE: inline})
-
-
-def _batches(records: Iterator[DecisionRecord]) -> Iterator[list[DecisionRecord]]:
-    batch: list[DecisionRecord] = []
-    for record in records:
-        batch.append(record)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    yield batch

@@ -4,7 +4,8 @@ import msgspec
 import numpy as np
 
 from bandit_nba.decide.record import DecisionRecord
-from bandit_nba.evaluate.log import LoggedDecisions, from_records
+from bandit_nba.evaluate.gather import from_records
+from bandit_nba.evaluate.log import LoggedDecisions
 
 ARMS = ("no_action", "a", "b")
 SCHEMA = {"segment": "category", "age": "number"}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bandit_nba.errors import InputError, RefusedError
-from bandit_nba.evaluate.log import from_records
+from bandit_nba.evaluate.gather import from_records
 from tests.evaluate.logs import SCHEMA, record, sampled
 
 

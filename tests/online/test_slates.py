@@ -9,12 +9,12 @@ import pytest
 import sqlalchemy as sa
 
 from bandit_nba.decide.audit import audit
-from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.record import DecisionRecord, logged
 from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.errors import IdConflictError, InputError, NbaError, RefusedError, UnknownIdError
 from bandit_nba.evaluate.stored import read_log
 from bandit_nba.evaluate.workspace import judge_workspace
+from bandit_nba.learn.guard import Demands
 from bandit_nba.online import definitions
 from bandit_nba.online.answering import Answer
 from bandit_nba.online.collector import Collector
@@ -394,8 +394,8 @@ class TestPicks:
 
 def learned(workspace: Workspace, database: Database, clock: Clock, rows: int = 300) -> tuple[Decider, LearningLoop]:
     """A decider whose model has learned that "network_status" is accepted and that the inline "y" is, "x" is not."""
-    version = Featuriser(workspace.policy.features, workspace.catalogue.facts).version
-    feed = ModelFeed(StoredModels(database, feature_version=version), poll_every_s=1.0, clock=clock)
+    demands = Demands.of(workspace.policy, workspace.catalogue)
+    feed = ModelFeed(StoredModels(database, demands), poll_every_s=1.0, clock=clock)
     definitions.register(workspace, database, clock=clock)
     decider, collector = Decider(workspace, database, feed, clock=clock), Collector(workspace, database, clock=clock)
     wishes: list[dict[str, object]] = [{}, {"actions": TWO}]
@@ -462,7 +462,7 @@ def test_a_slate_teaches_by_its_first_slot(workspace: Workspace, database: Datab
     assert all(c.fate == "created" for c in collector.collect_batch(outcomes))
     clock.now_s += 1_801.0
 
-    log = read_log(database, workspace.rewards, workspace.catalogue.facts, now_s=clock.now_s)
+    log = read_log(database, workspace.rewards, workspace.catalogue.facts, now_s=clock.now_s, slates=True)
     assert dict(zip(log.ids, log.reward.tolist(), strict=True)) == {"d-0": 1.0, "d-1": 0.0, "d-2": 1.0, "d-3": 0.0}
 
 
@@ -496,7 +496,7 @@ def test_picked_rankings_are_left_out_of_lessons_and_verdicts(
     loop.step()
 
     assert loop.status().examples == 20
-    log = read_log(database, workspace.rewards, workspace.catalogue.facts, now_s=clock.now_s)
+    log = read_log(database, workspace.rewards, workspace.catalogue.facts, now_s=clock.now_s, slates=True)
     assert set(log.ids) == {f"d-{i}" for i in range(1, 40, 2)}
     assert sum(log.left_out.values()) == 20
     loop.stop()
