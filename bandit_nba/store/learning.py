@@ -6,14 +6,16 @@ An outcome counts iff received_at <= matures_at. It must not happen that the lea
 outcome that counts for it is committed only afterwards. Three rules exclude it:
 
 1. `received_at` is stamped inside the write transaction that stores the outcome, by `stamp`.
-2. The learner reads its horizon inside a write transaction of its own (`claim`), and takes only decisions with
-   matures_at < horizon.
+2. The learner reads its horizon inside a write transaction of its own (`claim`), takes only decisions with
+   matures_at < horizon, and leaves the horizon in the store. It never goes back.
 3. It reads decisions and outcomes in one snapshot that begins after `claim` has ended.
 
 Write transactions are serial: SQLite's hold the write lock from BEGIN IMMEDIATE to the end of the commit, PostgreSQL's
 that stamp hold an advisory lock (see `stamp`). So an outcome's transaction either ended before `claim` began, and the
-later snapshot shows it, or it began after `claim` had ended; then, as the clock does not run backwards,
-received_at >= horizon > matures_at, and it does not count. The same holds for the stamp of an activation.
+later snapshot shows it, or it began after `claim` had ended; then received_at >= horizon > matures_at, and it does not
+count: no stamp is earlier than the horizon in the store, whatever the clocks of these machines say. The same holds for
+the stamp of an activation. A decision that would mature before the horizon is not written but made again (see
+`online.decider`), so that the order of learning, (matures_at, id), depends on the log alone.
 
 Why nothing is learned twice or forgotten
 -----------------------------------------
@@ -40,10 +42,13 @@ from bandit_nba.store import definitions, leases, models
 from bandit_nba.store.backlog import Backlog
 from bandit_nba.store.bulk import IN_LIST, chunks, select_in
 from bandit_nba.store.database import Database
-from bandit_nba.store.tables import NEVER, QUARANTINED, TEACHES_NOTHING, decision_facts, decisions, outcomes
+from bandit_nba.store.steady import SteadyClock, steady
+from bandit_nba.store.tables import NEVER, QUARANTINED, TEACHES_NOTHING, decision_facts, decisions, meta, outcomes
 
 _LEASE = "learner"
 _CLOCK_LOCK = 7_243_501_339  # PostgreSQL advisory lock, any fixed number
+_HORIZON = "learning_horizon"
+_READ_HORIZON = f"SELECT value FROM meta WHERE name = '{_HORIZON}'"  # noqa: S608 (a constant); each writer asks this
 
 _NOT_IN_TIME = decisions.c.activate_by.is_not(None) & (
     decisions.c.activated_at.is_(None) | (decisions.c.activated_at > decisions.c.activate_by)
@@ -90,15 +95,35 @@ _NAMING_A_CUSTOMER = _OUTCOME.where(
 )
 
 
-def stamp(connection: sa.Connection, clock: Callable[[], float]) -> float:
-    """The time to write on what this write transaction stores: the clock, read where `claim` cannot overtake it.
+def hold_horizon(connection: sa.Connection) -> float:
+    """Before when all that matured may have been learned; it cannot move on until this write transaction has ended.
 
     On SQLite the transaction's write lock does that. On PostgreSQL writers share a lock until they have committed, and
-    `claim` waits for it alone.
+    `claim` waits for it alone; ask for it before any other lock, or two writers and the learner wait in a circle.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_CLOCK_LOCK)))
-    return clock()
+    return _horizon(connection)
+
+
+def stamp(connection: sa.Connection, clock: Callable[[], float]) -> float:
+    """The time to write on what this write transaction stores: the clock's, but never before the horizon."""
+    floor = hold_horizon(connection)
+    now_s = clock()
+    if now_s < floor and isinstance(clock, SteadyClock):
+        clock.not_before(floor)
+    return max(now_s, floor)
+
+
+def _horizon(connection: sa.Connection) -> float:
+    found = connection.exec_driver_sql(_READ_HORIZON).scalar_one_or_none()
+    return float("-inf") if found is None else float(found)
+
+
+def _move_horizon(connection: sa.Connection, now_s: float) -> None:
+    change = sa.update(meta).where(meta.c.name == _HORIZON).values(value=repr(now_s))
+    if not connection.execute(change).rowcount:
+        connection.execute(sa.insert(meta).values(name=_HORIZON, value=repr(now_s)))
 
 
 class LearningStore:
@@ -106,7 +131,7 @@ class LearningStore:
 
     def __init__(self, database: Database, *, clock: Callable[[], float], holder: str, lease_s: float = 15.0) -> None:
         self._database = database
-        self._clock = clock
+        self._clock = steady(clock)
         self._holder = holder
         self._lease_s = lease_s
 
@@ -118,10 +143,12 @@ class LearningStore:
         with self._database.write() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLOCK_LOCK)))
+            self._clock.not_before(_horizon(connection))
             now_s = self._clock()
             lease = leases.acquire(connection, _LEASE, holder=self._holder, now_s=now_s, lease_s=self._lease_s)
             if lease is not None:
                 log.expire(connection, now_s=now_s)
+                _move_horizon(connection, now_s)
         return None if lease is None else Claim(fence=lease.fence, horizon=now_s)
 
     def release(self) -> None:
