@@ -33,6 +33,12 @@ def sqlite_url(path: Path) -> str:
     return sa.URL.create("sqlite", database=str(path.absolute())).render_as_string()
 
 
+def is_missing(url: str | sa.URL) -> bool:
+    """Whether this is an SQLite file that is not there (yet)."""
+    parsed = _parsed(url)
+    return _is_sqlite(parsed) and not Path(str(parsed.database)).exists()
+
+
 class Database:
     """The store's transactions; safe to share between threads, one object per process (never across a fork).
 
@@ -56,19 +62,24 @@ class Database:
         SettingsError
             If the URL is not one of SQLite (a file) or PostgreSQL.
         StoreError
-            If it cannot be opened, holds no tables and `create` is False, or has another schema version.
+            If it cannot be opened, holds no tables and `create` is False, or has another schema (see `migrate`).
         """
-        parsed = _parsed(url)
-        where = str(parsed.database) if _is_sqlite(parsed) else parsed.render_as_string(hide_password=True)
-        if _is_sqlite(parsed):
-            _prepare_file(Path(where), create=create)
-        database = cls(where=where, reader=_reader(parsed), writer=_writer(parsed))
+        database = cls.unchecked(url, create=create)
         try:
             database._check_schema(create=create)
         except BaseException:
             database.close()
             raise
         return database
+
+    @classmethod
+    def unchecked(cls, url: str | sa.URL, *, create: bool) -> "Database":
+        """Connect, whatever schema is there; `create` is only about the file's folder. For migrations; else `open`."""
+        parsed = _parsed(url)
+        where = str(parsed.database) if _is_sqlite(parsed) else parsed.render_as_string(hide_password=True)
+        if _is_sqlite(parsed):
+            _prepare_file(Path(where), create=create)
+        return cls(where=where, reader=_reader(parsed), writer=_writer(parsed))
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -98,11 +109,11 @@ class Database:
 
     def _check_schema(self, *, create: bool) -> None:
         with self.read() as connection:
-            found = schema.version(connection)
+            found = schema.revision(connection)
         if found is None and create:
             with self.write() as connection:
                 schema.create(connection)
-                found = schema.version(connection)
+                found = schema.revision(connection)
         schema.check(found, where=self.where)
 
     @contextmanager

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.store.database import Database, sqlite_url
+
+if TYPE_CHECKING:
+    from tests.postgres import Server
 
 
 def record(decision: str, **changes: Any) -> DecisionRecord:
@@ -69,9 +72,28 @@ def start() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
             process.stdout.close()
 
 
+@pytest.fixture(params=["sqlite"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A store on each database; a module of one alone has its own."""
+    if request.param == "sqlite":
+        yield sqlite_url(tmp_path / "nba.db")
+        return
+    postgres: Server = request.getfixturevalue("postgres")
+    url = postgres.store()
+    yield url
+    postgres.drop(url)
+
+
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return sqlite_url(tmp_path / "nba.db")
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path, url: str) -> Iterator[str]:
+    """A database without tables, of the same kind as `url`."""
+    if url.startswith("sqlite"):
+        yield sqlite_url(tmp_path / "empty.db")
+        return
+    postgres: Server = request.getfixturevalue("postgres")
+    empty = postgres.empty()
+    yield empty
+    postgres.drop(empty)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
-"""What tests run in processes of their own: `python processes.py open|write|acknowledge URL NAME SECONDS`."""
+"""What tests run in processes of their own: `python processes.py COMMAND URL NAME SECONDS`."""
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -12,6 +14,7 @@ from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.store import decisions
 from bandit_nba.store.database import Database
 from bandit_nba.store.group_commit import GroupCommit
+from bandit_nba.store.migrate import migrate
 from bandit_nba.store.tables import definitions
 
 
@@ -59,6 +62,31 @@ def acknowledge(database: Database, name: str, seconds: float) -> None:
         print(waiting.pop(0).result(), flush=True)
 
 
+def migrate_(url: str) -> None:
+    """Prints the schema before and after."""
+    done = migrate(url, backed_up=True)
+    print(done.before, done.after)
+
+
+def migrate_killed(url: str, before: int) -> None:
+    """The process dies before the n-th statement that changes something."""
+    left = before
+
+    def count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        nonlocal left
+        left -= statement.lstrip().split()[0].upper() in ("CREATE", "ALTER", "INSERT", "UPDATE", "DROP", "DELETE")
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", count)
+    migrate_(url)
+
+
 if __name__ == "__main__":
     _, command, url, name, seconds = sys.argv
-    {"open": open_, "write": write, "acknowledge": acknowledge}[command](Database.open(url), name, float(seconds))
+    if command == "migrate":
+        migrate_(url)
+    elif command == "migrate_killed":
+        migrate_killed(url, int(name))
+    else:
+        {"open": open_, "write": write, "acknowledge": acknowledge}[command](Database.open(url), name, float(seconds))

@@ -68,7 +68,7 @@ def test_a_damaged_page_is_named(database: Database, url: str, tmp_path: Path, r
     database.close()  # the last to close moves the log into the file
     path = tmp_path / "nba.db"
     content = bytearray(path.read_bytes())
-    content[163_840:] = random.Random(1).randbytes(len(content) - 163_840)  # behind the schema
+    content[400_000:] = random.Random(1).randbytes(len(content) - 400_000)  # behind the schema
     path.write_bytes(content)
     damaged = Database.open(url)
     with pytest.raises(StoreError, match=r"is damaged.*SQLITE_CORRUPT.*restore a backup"), damaged.read() as connection:
