@@ -29,8 +29,8 @@ def promote(
     """Promote a policy if its gain over today's is surely above 0; exit code 1 with the reason if not.
 
     Both are judged on the same decisions by a confidence sequence: look as often as you like. The old policy file is
-    kept. With --watch the replaced policy is replayed on the new one's decisions; where it surely earns more it is put
-    back, and the exit code is 1.
+    kept; replicas that run take the new one. With --watch the replaced policy is replayed on the new one's decisions;
+    where it surely earns more it is put back, and the exit code is 1.
 
     Examples:
 
@@ -67,7 +67,14 @@ def _tell(outcome: "Outcome", *, dry_run: bool) -> None:
     if outcome.note:
         print(f"Note: {outcome.note}.")
     if outcome.backup:
-        print(f"The old policy is kept as {outcome.backup}. Start the service again, then: nba promote DIR --watch")
+        print(f"The old policy is kept as {outcome.backup}. {_next(outcome.restart)} Then: nba promote DIR --watch")
+
+
+def _next(restart: bool) -> str:
+    """What a service that runs needs."""
+    if restart:
+        return "It needs models of its own: stop nba serve and start it again."
+    return "Replicas that run take it within seconds; nothing has to be started again."
 
 
 def _challenged(outcome: "Outcome", *, dry_run: bool) -> Mapping[str, object]:
@@ -82,6 +89,7 @@ def _challenged(outcome: "Outcome", *, dry_run: bool) -> Mapping[str, object]:
         "alpha": outcome.alpha,
         "model": outcome.model,
         "backup": outcome.backup,
+        "restartNeeded": outcome.restart,
         "note": outcome.note,
     }
 
@@ -108,8 +116,8 @@ def _watch(directory: Path, *, every_s: float, alpha: float, dry_run: bool, as_j
 
 def _tell_watched(found: "Watched", *, dry_run: bool) -> None:
     if found.rolled_back:
-        did = "would be put back" if dry_run else "is put back; start the service again"
-        print(f"Rolled back: {found.reason}: {found.promoted.backup} {did}.")
+        did = "would be put back." if dry_run else f"is put back. {_next(found.restart)}"
+        print(f"Rolled back: {found.reason}: {found.promoted.backup} {did}")
     else:
         print(f"Stays: {found.reason} (after {found.judged:,} decisions).")
 
@@ -122,6 +130,7 @@ def _watched(found: "Watched", *, dry_run: bool) -> Mapping[str, object]:
         "judged": found.judged,
         "policy": found.promoted.policy,
         "backup": found.promoted.backup,
+        "restartNeeded": found.restart,
     }
 
 

@@ -2,7 +2,8 @@
 
 Of catalogues the store also holds which one is in force. The first start puts the file in force; from then on only
 `nba catalogue apply` does. A start with a changed file goes on with the catalogue in force and says so: replicas are
-started again at any time, also while somebody is half way through an edit.
+started again at any time, also while somebody is half way through an edit. A policy comes into force by a start with
+its file, or by `nba promote`, which replicas follow while they run.
 """
 
 import datetime
@@ -97,6 +98,46 @@ def _check_fits(workspace: Workspace, policy: Policy) -> None:
             where="catalogue.toml",
             hint="restart the service, so that it takes policy.toml as it is now, and apply again",
         ) from error
+
+
+def promote(policy: Policy, database: Database, *, clock: Callable[[], float] = time.time) -> bool:
+    """Put a policy in force for replicas that run: definition and pointer in one transaction.
+
+    Returns whether they take it as they are, when they look next; False: it needs other models than the policy before
+    (`same_models`), so that service and learner have to be started again with it.
+    """
+    with database.write() as connection:
+        before = definitions.policy_in_force(connection)
+        now_s = clock()
+        definitions.put(connection, "policy", policy.version, _CANONICAL.encode(policy), now_s=now_s)
+        definitions.put(
+            connection, "features", policy.features.version, _CANONICAL.encode(policy.features), now_s=now_s
+        )
+        definitions.put_in_force(connection, "policy", policy.version, now_s=now_s)
+    return before is None or same_models(msgspec.json.decode(before, type=Policy), policy)
+
+
+def same_models(one: Policy, other: Policy) -> bool:
+    """Whether both policies act by the same models: same features, VW options and ensemble."""
+    return (one.features, one.learning, one.ensemble) == (other.features, other.learning, other.ensemble)
+
+
+def policy(database: Database, version: str) -> Policy:
+    """A policy by its version.
+
+    Raises
+    ------
+    SettingsError
+        If it is gone, or written by a newer program.
+    """
+    with database.read() as connection:
+        content = definitions.get(connection, "policy", version)
+    try:
+        return msgspec.json.decode(content or b"", type=Policy)
+    except msgspec.DecodeError as error:
+        raise SettingsError(
+            f"cannot be read ({error})", where=f"policy {version}", hint="was it written by a newer program?"
+        ) from None
 
 
 def catalogue(database: Database, version: str) -> Catalogue:

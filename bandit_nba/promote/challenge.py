@@ -1,14 +1,15 @@
 """Champion against challenger: a policy file takes the place of today's once its gain is surely above 0."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from bandit_nba.decide.explore import full_support
 from bandit_nba.decide.policy import Policy
-from bandit_nba.errors import InputError
+from bandit_nba.errors import InputError, StoreError
 from bandit_nba.evaluate.gate import Verdict
+from bandit_nba.online import definitions
 from bandit_nba.promote import ledger
 from bandit_nba.promote.candidate import Candidate, read_policy
 from bandit_nba.promote.files import install
@@ -25,7 +26,10 @@ ENTRY_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a challenge. judged: decisions. backup: where the replaced policy is kept, "" where none was."""
+    """What came of a challenge. judged: decisions. backup: where the replaced policy is kept, "" where none was.
+
+    restart: whether a running service has to be started again before the promoted policy acts.
+    """
 
     promoted: bool
     reason: str
@@ -35,6 +39,7 @@ class Outcome:
     model: str
     backup: str = ""
     note: str = ""
+    restart: bool = False
 
 
 def challenge(workspace: Workspace, path: Path, *, alpha: float, now_s: float, write: bool) -> Outcome:
@@ -72,7 +77,8 @@ def challenge(workspace: Workspace, path: Path, *, alpha: float, now_s: float, w
     outcome = Outcome(found.passes, found.reason, found.verdict, len(log), share, entry.model, note=_note(policy))
     if not (found.passes and write):
         return outcome
-    return _promoted(workspace, path, outcome, found, entry, _own_model(workspace, reading, now_s), now_s=now_s)
+    rival = _own_model(workspace, reading, now_s)
+    return _promoted(workspace, path, policy, outcome, found, entry, rival, now_s=now_s)
 
 
 def _entry(
@@ -91,7 +97,15 @@ def _entry(
 
 
 def _promoted(
-    workspace: Workspace, path: Path, outcome: Outcome, found: Look, entry: Event, rival: str, *, now_s: float
+    workspace: Workspace,
+    path: Path,
+    policy: Policy,
+    outcome: Outcome,
+    found: Look,
+    entry: Event,
+    rival: str,
+    *,
+    now_s: float,
 ) -> Outcome:
     kept = install(workspace.path, path.read_bytes(), old_version=workspace.policy.version)
     backup = str(kept.relative_to(workspace.path))
@@ -110,9 +124,29 @@ def _promoted(
         reason=found.reason,
     )
     ledger.record(workspace.path, event)
-    return Outcome(
-        True, outcome.reason, outcome.verdict, outcome.judged, outcome.alpha, outcome.model, backup, outcome.note
-    )
+    return replace(outcome, promoted=True, backup=backup, restart=not tell_replicas(workspace, policy, now_s=now_s))
+
+
+def tell_replicas(workspace: Workspace, policy: Policy, *, now_s: float) -> bool:
+    """Put a policy in force for the replicas that run; True if they take it without being started again.
+
+    Raises
+    ------
+    StoreError
+        If they cannot be told; policy.toml has been replaced by then, so that a restart takes it.
+    """
+    try:
+        database = Database.open(workspace.database_url, create=False)
+        try:
+            return definitions.promote(policy, database, clock=lambda: now_s)
+        finally:
+            database.close()
+    except StoreError as error:
+        raise StoreError(
+            f"policy.toml is replaced, but running replicas could not be told ({error.what})",
+            where=error.where,
+            hint="start the service again",
+        ) from error
 
 
 def _own_model(workspace: Workspace, reading: Reading, now_s: float) -> str:

@@ -87,6 +87,6 @@ def made_by(reading: Reading, policy: Policy, *, after_s: float) -> Reading:
         raise RefusedError(
             "no matured decision was made by this policy",
             got=policy.name,
-            hint="a policy acts once the service has been started again, and is judged when decisions have matured",
+            hint="it is judged once decisions that it made have matured",
         )
     return run

@@ -6,6 +6,7 @@ from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate.gate import Verdict
 from bandit_nba.promote import ledger
 from bandit_nba.promote.candidate import Candidate, read_policy
+from bandit_nba.promote.challenge import tell_replicas
 from bandit_nba.promote.files import install
 from bandit_nba.promote.frozen import Freezer
 from bandit_nba.promote.ledger import Event
@@ -17,13 +18,17 @@ from bandit_nba.workspace import Workspace
 
 @dataclass(frozen=True)
 class Watched:
-    """One look after a promotion. verdict: of the replaced policy's gain over the one that acts now."""
+    """One look after a promotion. verdict: of the replaced policy's gain over the one that acts now.
+
+    restart: whether a running service has to be started again before the policy that was put back acts.
+    """
 
     rolled_back: bool
     reason: str
     verdict: Verdict
     judged: int
     promoted: Event
+    restart: bool = False
 
 
 def watch_once(workspace: Workspace, *, alpha: float, now_s: float, write: bool) -> Watched:
@@ -57,9 +62,11 @@ def watch_once(workspace: Workspace, *, alpha: float, now_s: float, write: bool)
     log = made_by(reading, workspace.policy, after_s=promoted.at).log
     rival = Candidate(previous, scorer, workspace, learned_until=until, name="the replaced policy")
     found = look(log, rival, champion=None, alpha=alpha, reward_range=workspace.rewards.range)
+    restart = False
     if found.passes and write:
         _roll_back(workspace, promoted, backup.read_bytes(), found.verdict, now_s=now_s)
-    return Watched(found.passes, found.reason, found.verdict, len(log), promoted)
+        restart = not tell_replicas(workspace, previous, now_s=now_s)
+    return Watched(found.passes, found.reason, found.verdict, len(log), promoted, restart)
 
 
 def _roll_back(workspace: Workspace, promoted: Event, content: bytes, verdict: Verdict, *, now_s: float) -> None:

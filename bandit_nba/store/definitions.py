@@ -56,7 +56,7 @@ def hold_catalogue(connection: sa.Connection) -> str | None:
 
 
 def policy_in_force(connection: sa.Connection) -> bytes | None:
-    """The policy that the service was last started with, None where it never was."""
+    """The policy that decides: the service was started with it, or it was promoted since; None where it never was."""
     query = (
         sa.select(definitions.c.content)
         .join_from(in_force, definitions, definitions.c.version == in_force.c.version)
@@ -65,10 +65,17 @@ def policy_in_force(connection: sa.Connection) -> bytes | None:
     return connection.execute(query).scalar_one_or_none()
 
 
+def policy_version_in_force(connection: sa.Connection) -> str | None:
+    """Its version alone; cheap enough to poll."""
+    query = sa.select(in_force.c.version).where(in_force.c.kind == "policy")
+    return connection.execute(query).scalar_one_or_none()
+
+
 def put_in_force(connection: sa.Connection, kind: Kind, version: str, *, now_s: float) -> None:
     """Let decisions be made by this definition from now on; it must be kept already.
 
-    Of a catalogue all replicas take notice at once (see `online.decider`), of anything else when they are started.
+    Of a catalogue all replicas take notice at once (see `online.decider`), of a policy when they look next (see
+    `online.catalogue_feed`).
     """
     insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(in_force)
     row = insert.values(kind=kind, version=version, since=now_s)

@@ -23,7 +23,7 @@ def test_promoted_says_what_to_do_next(shop: Path) -> None:
 
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("Promoted: sharp earns at least ")
-    assert "Start the service again" in done.stdout
+    assert "nothing has to be started again" in done.stdout
 
 
 def test_not_promoted_is_exit_code_1_with_the_reason(shop: Path) -> None:
