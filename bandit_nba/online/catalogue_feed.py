@@ -1,7 +1,11 @@
-"""The catalogue in force: looked for in the background, compiled, and swapped in between two batches.
+"""The catalogue and the policy in force: looked for in the background, compiled, and swapped in between two batches.
 
 Which catalogue that is stands in the store, not in the file: `nba catalogue apply` moves it. A decision is written only
 under the catalogue in force (see `decider`), so that following it late costs a second decision, never a wrong one.
+
+A policy comes into force by a start with its file, or by `nba promote` (also when it rolls back). Each decision names
+the policy that made it, so that replicas may follow one after the other. One that needs other models than those that
+are served and learned here waits for a restart.
 """
 
 import logging
@@ -9,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 
 from bandit_nba.errors import NbaError, StoreError
 from bandit_nba.online import definitions
@@ -36,6 +41,7 @@ class CatalogueFeed:
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         self.swaps = 0
+        self._left: set[str] = set()  # policies that do not act here
         self._database = database
         self._clock = clock
         self._new_id = new_id
@@ -61,7 +67,7 @@ class CatalogueFeed:
         return self._repeat.alive
 
     def follow(self) -> bool:
-        """Look which catalogue is in force, and swap it in; True if it was another one.
+        """Look which catalogue and policy are in force, and swap them in; True if one of them was another one.
 
         Raises
         ------
@@ -71,18 +77,42 @@ class CatalogueFeed:
         with self._one_at_a_time:
             with self._database.read() as connection:
                 found = definition_store.catalogue_in_force(connection)
-            if found is None or found.version == self._making.workspace.catalogue.version:
-                return False
-            catalogue = definitions.catalogue(self._database, found.version)
-            workspace = definitions.with_catalogue(self._making.workspace, catalogue)
-            try:
-                self._making = Making(workspace, clock=self._clock, new_id=self._new_id)
-            except NbaError as error:
-                raise StoreError(
-                    f"the catalogue in force does not fit this service ({error})",
-                    where=f"catalogue {found.version}",
-                    hint="apply one that does, or restart the service if policy.toml has changed",
-                ) from error
-            self.swaps += 1
-            log.info("catalogue %s is in force", found.version)
-            return True
+                policy = definition_store.policy_version_in_force(connection)
+            before = workspace = self._making.workspace
+            if found is not None and found.version != workspace.catalogue.version:
+                catalogue = definitions.catalogue(self._database, found.version)
+                workspace = definitions.with_catalogue(workspace, catalogue)
+                try:
+                    self._making = self._made(workspace)
+                except NbaError as error:
+                    raise StoreError(
+                        f"the catalogue in force does not fit this service ({error})",
+                        where=f"catalogue {found.version}",
+                        hint="apply one that does, or restart the service if policy.toml has changed",
+                    ) from error
+                log.info("catalogue %s is in force", found.version)
+            if policy is not None and policy != workspace.policy.version and policy not in self._left:
+                self._take(policy, workspace)
+            self.swaps += self._making.workspace is not before
+            return self._making.workspace is not before
+
+    def _made(self, workspace: Workspace) -> Making:
+        return Making(workspace, clock=self._clock, new_id=self._new_id)
+
+    def _take(self, version: str, workspace: Workspace) -> None:
+        """Go on with a promoted policy; one that does not fit what runs here is left alone, and said so once."""
+        try:
+            policy = definitions.policy(self._database, version)
+            if policy == workspace.policy:  # the same content under the version of another program
+                self._left.add(version)
+            elif definitions.same_models(policy, workspace.policy):
+                self._making = self._made(replace(workspace, policy=policy))
+                log.info("policy %s (%s) is in force", version, policy.name)
+            else:
+                self._left.add(version)
+                log.warning("policy %s needs other models: start the service again, so that it acts", version)
+        except StoreError:
+            raise
+        except NbaError as error:
+            self._left.add(version)
+            log.error("policy %s is left alone: %s", version, error)
