@@ -14,6 +14,8 @@ SCHEMA_VERSION = 2
 NEVER = "never"
 QUARANTINED = "quarantined"
 OVERRIDDEN = "overridden"
+# Out of quarantine: to be learned anew in its place, with everything else.
+RELEASED = "released"
 
 meta = sa.Table(
     "meta",
@@ -98,6 +100,9 @@ decisions = sa.Table(
     sa.Column("picked", sa.String(256)),  # the arm that an employee picked from a ranking, "" for none; null: no pick
     sa.Column("picked_at", sa.Double),
     sa.Column("learned_in", sa.String(32)),  # model version whose checkpoint learned it; null: not yet; or a mark
+    sa.Column("origin", sa.String(64)),  # the log from elsewhere that it was imported from; null: it was made here
+    # the day (UTC) under which the archive has what is large of this row, and its facts; null: all of it is here
+    sa.Column("archived_on", sa.String(10)),
 )
 sa.Index("decisions_by_customer", decisions.c.customer, decisions.c.decided_at)
 sa.Index("decisions_by_time", decisions.c.decided_at, decisions.c.id)
@@ -195,6 +200,39 @@ quarantined_models = sa.Table(
     sa.Column("serial", sa.BigInteger, nullable=False),  # its own in `models`
     sa.Column("at", sa.Double, nullable=False),
     sa.Column("why", sa.Text, nullable=False),
+)
+
+trained_models = sa.Table(
+    "trained_models",
+    metadata,
+    # models of `nba train`: beside the learner's chain, so never "the newest", and gone on from by nobody
+    sa.Column("version", sa.String(32), primary_key=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("who", sa.String(128), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+)
+
+quarantined_decisions = sa.Table(
+    "quarantined_decisions",
+    metadata,
+    # decisions that could not be learned; what was logged of them stays where it is
+    sa.Column("decision", sa.String(256), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),  # held, released, learned (after a release), dropped
+    sa.Column("reason", sa.String(64), nullable=False),  # the kind of error
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),  # of the last try that failed
+    sa.Column("tries", sa.BigInteger, nullable=False),
+    sa.Column("changed_at", sa.Double),  # when somebody released or dropped it
+    sa.Column("changed_by", sa.String(128), nullable=False, default=""),
+)
+
+outcome_counts = sa.Table(
+    "outcome_counts",
+    metadata,
+    # what became of outcomes as they came in; several rows a fate, so that replicas do not wait for each other
+    sa.Column("fate", sa.String(32), primary_key=True),
+    sa.Column("shard", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
 )
 
 leases = sa.Table(
