@@ -117,12 +117,19 @@ def reply_of(error: Exception) -> Reply:
     """The answer that explains `error`."""
     if isinstance(error, Refused):
         return problem_reply(error.kind, error.problem, error.headers)
+    return problem_reply(problems.kind_of(error), problem_of(error))
+
+
+def problem_of(error: BaseException) -> Problem:
+    """`error` in words for the client; what is the service's own trouble is told to its log as well."""
+    if isinstance(error, Refused):
+        return error.problem
     kind = problems.kind_of(error)
     if kind is problems.INTERNAL:
         log.error("a handler failed", exc_info=error)
     elif kind is problems.NO_STORE:
         log.error("the store failed: %s", error)
-    return problem_reply(kind, problems.problem_of(error))
+    return problems.problem_of(error)
 
 
 def problem_reply(kind: Kind, problem: Problem, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:

@@ -83,7 +83,7 @@ _KINDS: tuple[tuple[type[Exception], Kind], ...] = (
 )
 
 
-def kind_of(error: Exception) -> Kind:
+def kind_of(error: BaseException) -> Kind:
     """How `error` is refused; whatever is not foreseen is the service's own failure."""
     for known, kind in _KINDS:
         if isinstance(error, known):
@@ -91,7 +91,7 @@ def kind_of(error: Exception) -> Kind:
     return INTERNAL
 
 
-def problem_of(error: Exception) -> Problem:
+def problem_of(error: BaseException) -> Problem:
     """`error` in words; an unforeseen one says nothing of its inside."""
     kind = kind_of(error)
     if kind is INTERNAL:
@@ -119,7 +119,7 @@ def problem(kind: Kind, detail: str, *, hint: str = "", where: str = "", got: st
     )
 
 
-def _decoding_problem(kind: Kind, error: Exception) -> Problem:
+def _decoding_problem(kind: Kind, error: BaseException) -> Problem:
     """msgspec's message, taken apart: "Expected `str`, got `int` - at `$.channel`"."""
     if isinstance(error, UnicodeError):
         return problem(kind, "the body is not valid UTF-8")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from bandit_nba.online.messages import DecisionKind, Fate, Message, OverrideAnswer
+from bandit_nba.online.messages import DecisionAnswer, DecisionKind, Fate, Message, OverrideAnswer
 from serve.problem import Problem
 
 MAX_PAGE = 1_000
@@ -25,6 +25,21 @@ class OutcomePage(Message, frozen=True, kw_only=True):
     """What became of each outcome of a page, in its order."""
 
     results: list[OutcomeResult]
+
+
+class DecisionResult(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one item of a page: its decision, or the problem; `status` as if it had been asked alone."""
+
+    decision_id: Annotated[str, Meta(description="As it was asked; the decision names one that was left out.")] | None
+    status: int
+    decision: DecisionAnswer | None = None
+    problem: Problem | None = None
+
+
+class DecisionPage(Message, frozen=True, kw_only=True):
+    """What became of each item of a page, in its order."""
+
+    results: list[DecisionResult]
 
 
 class CustomerResult(Message, frozen=True, kw_only=True):

@@ -1,5 +1,7 @@
 """Decisions: ask for one, activate it, look at it."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import cast
 
 import msgspec
@@ -7,12 +9,13 @@ import msgspec
 from bandit_nba.decide import slate_log
 from bandit_nba.decide.labels import LANGUAGES, Language
 from bandit_nba.decide.record import DecisionRecord, logged
-from bandit_nba.errors import UnknownIdError
-from bandit_nba.online.answering import moment
+from bandit_nba.errors import NbaError, UnknownIdError
+from bandit_nba.online.answering import Answer, moment
 from bandit_nba.online.explaining import ExplanationAnswer
 from bandit_nba.online.messages import (
     DecisionAnswer,
     DecisionRequest,
+    Message,
     OverrideAnswer,
     OverrideRequest,
     PickAnswer,
@@ -20,10 +23,13 @@ from bandit_nba.online.messages import (
 )
 from bandit_nba.online.replica import Replica
 from serve import problem as problems
-from serve.endpoint import MIB, Call, Operation, Reply
-from serve.wire import Choice, LoggedDecision, LoggedPlace, LoggedSlate, Removed, State
+from serve.endpoint import JSON, MIB, NDJSON, Call, Operation, Reply, problem_of
+from serve.page import PageReader
+from serve.refusal import Refused
+from serve.wire import Choice, DecisionPage, LoggedDecision, LoggedPlace, LoggedSlate, Removed, State
 
 _REQUEST = msgspec.json.Decoder(DecisionRequest)
+_PAGE = PageReader(DecisionRequest)
 _OVERRIDE = msgspec.json.Decoder(OverrideRequest)
 _PICK = msgspec.json.Decoder(PickRequest)
 
@@ -35,7 +41,13 @@ def operations(replica: Replica) -> list[Operation]:
         request = _REQUEST.decode(call.body)
         call.caller.require_channel(request.channel)
         answer = await replica.decide(request)
-        return Reply(201 if answer.durable and not answer.replayed else 200, answer.body)
+        return Reply(_status(answer), answer.body)
+
+    async def decide_page(call: Call) -> Reply:
+        items = _PAGE.read(call)
+        answers = await _answers([_asked(replica, call, item) for item in items])
+        results = [_result(item, answer) for item, answer in zip(items, answers, strict=True)]
+        return Reply(_page_status(results), msgspec.json.encode({"results": results}))
 
     async def activate(call: Call) -> Reply:
         return await told(await replica.activate(await own(call)))
@@ -82,6 +94,23 @@ def operations(replica: Replica) -> list[Operation]:
             replies={201: (DecisionAnswer,), 200: (DecisionAnswer,)},
             refuses=(problems.CONFLICT, *problems.OF_STORE),
             example={"decisionId": "web-7c1f", "customerId": "4711", "channel": "web", "facts": {}},
+        ),
+        Operation(
+            method="POST",
+            path="/v1/decisions/batch",
+            name="decideBatch",
+            scope="decide",
+            summary=(
+                "Decide for up to 1,000 customers; each item is answered as it would be alone. "
+                "201 if all are new, 200 if some were known, 207 if some were refused."
+            ),
+            handler=decide_page,
+            takes=(list[DecisionRequest],),
+            media_types=(JSON, NDJSON),
+            limit_bytes=16 * MIB,
+            replies={201: (DecisionPage,), 200: (DecisionPage,), 207: (DecisionPage,)},
+            refuses=problems.OF_STORE,
+            example=[{"decisionId": "mail-1", "customerId": "4711", "channel": "email"}],
         ),
         Operation(
             method="POST",
@@ -139,6 +168,53 @@ def operations(replica: Replica) -> list[Operation]:
             refuses=(problems.UNKNOWN_ID, *problems.OF_STORE),
         ),
     ]
+
+
+def _asked(
+    replica: Replica, call: Call, item: DecisionRequest | msgspec.ValidationError
+) -> "asyncio.Future[Answer] | Exception":
+    """The answer to one item of a page once it is there, or why there will be none."""
+    if not isinstance(item, DecisionRequest):
+        return item
+    try:
+        call.caller.require_channel(item.channel)
+        return replica.decide(item)
+    except (NbaError, Refused) as error:
+        return error
+
+
+async def _answers(asked: Sequence["asyncio.Future[Answer] | Exception"]) -> list[Answer | BaseException]:
+    waiting = [one for one in asked if isinstance(one, asyncio.Future)]
+    there = iter(await asyncio.gather(*waiting, return_exceptions=True))
+    return [one if isinstance(one, Exception) else next(there) for one in asked]
+
+
+class _Result(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """`DecisionResult` with the decision's bytes as they are stored."""
+
+    decision_id: str | None
+    status: int
+    decision: msgspec.Raw | None = None
+    problem: problems.Problem | None = None
+
+
+def _result(item: DecisionRequest | msgspec.ValidationError, answer: Answer | BaseException) -> _Result:
+    decision = item.decision_id if isinstance(item, DecisionRequest) else None
+    if isinstance(answer, Answer):
+        return _Result(decision_id=decision, status=_status(answer), decision=msgspec.Raw(answer.body))
+    problem = problem_of(answer)
+    return _Result(decision_id=decision, status=problem.status, problem=problem)
+
+
+def _page_status(results: Sequence[_Result]) -> int:
+    found = {result.status for result in results}
+    if found == {201}:
+        return 201
+    return 200 if found <= {200, 201} else 207
+
+
+def _status(answer: Answer) -> int:
+    return 201 if answer.durable and not answer.replayed else 200
 
 
 def _logged(record: DecisionRecord, overridden_by: OverrideAnswer | None, *, now_s: float) -> LoggedDecision:

@@ -42,6 +42,7 @@ def test_openapi_describes_every_operation(client: Client) -> None:
     operations = {(m.upper(), path) for path, methods in described["paths"].items() for m in methods}
     assert operations == {
         ("POST", "/v1/decisions"),
+        ("POST", "/v1/decisions/batch"),
         ("GET", "/v1/decisions/{decisionId}"),
         ("POST", "/v1/decisions/{decisionId}/activate"),
         ("POST", "/v1/decisions/{decisionId}/override"),
