@@ -1,15 +1,30 @@
 """Worlds by name."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from bandit_nba.errors import SettingsError
 from bandit_nba.settings import nearest
+from simulators.bakeoff import BakeoffWorld
+from simulators.journey import named
 from simulators.telco import TelcoWorld
-from simulators.world import World
 
-_WORLDS: dict[str, Callable[..., World]] = {"telco": TelcoWorld}
+_WORLDS: dict[str, Callable[..., Any]] = {
+    "bakeoff": BakeoffWorld,
+    "telco": TelcoWorld,
+    **named.WORLDS,
+}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A world for people: what it is about, and its options with their defaults ("" where there is none)."""
+
+    name: str
+    summary: str
+    options: Mapping[str, str]
 
 
 def worlds() -> tuple[str, ...]:
@@ -17,8 +32,29 @@ def worlds() -> tuple[str, ...]:
     return tuple(sorted(_WORLDS))
 
 
-def make(name: str, **options: Any) -> World:
-    """The world of this name, such as `make("telco", seed=1)`.
+def register(name: str, build: Callable[..., Any]) -> None:
+    """Make a world known under a name, from whose keyword-only parameters its options are read.
+
+    Raises
+    ------
+    SettingsError
+        If the name is taken.
+    """
+    if name in _WORLDS:
+        raise SettingsError("there is a world of this name", got=name)
+    _WORLDS[name] = build
+
+
+def listed() -> tuple[Listed, ...]:
+    """All worlds with their options."""
+    return tuple(_listed(name, _WORLDS[name]) for name in worlds())
+
+
+def make(name: str, **options: Any) -> Any:
+    """The world of this name, such as `make("telco-journey", seed=1)`.
+
+    Gives a `simulators.world.World` (customers who are asked once: telco) or a `simulators.world.Journey` (customers
+    who are decided for again and again); see `nba world list`.
 
     Raises
     ------
@@ -27,7 +63,7 @@ def make(name: str, **options: Any) -> World:
     """
     build = _WORLDS.get(name)
     if build is None:
-        raise SettingsError("unknown world", got=name, hint=nearest(name, _WORLDS))
+        raise SettingsError("unknown world", got=name, allowed=", ".join(worlds()), hint=nearest(name, _WORLDS))
     declared = inspect.signature(build).parameters
     for option in options:
         if option not in declared:
@@ -36,3 +72,12 @@ def make(name: str, **options: Any) -> World:
         if parameter.default is inspect.Parameter.empty and option not in options:
             raise SettingsError("missing option", where=f"world {name}: {option}", allowed=", ".join(declared))
     return build(**options)
+
+
+def _listed(name: str, build: Callable[..., Any]) -> Listed:
+    options = {}
+    for option, parameter in inspect.signature(build).parameters.items():
+        given = parameter.default is not inspect.Parameter.empty
+        options[option] = repr(parameter.default) if given else ""
+    summary = (inspect.getdoc(build) or "").split("\n")[0]
+    return Listed(name=name, summary=summary, options=options)

@@ -1,0 +1,78 @@
+"""A journey world's actions as the product's catalogue: the same rules, written in CEL over the world's facts."""
+
+import datetime
+
+from bandit_nba.catalogue import Catalogue, FactSchema
+from bandit_nba.catalogue.action import Action, Group, Rules
+from simulators.journey.lifecycle import STAGES
+from simulators.journey.settings import JourneySettings, Limits, Offer
+
+ISSUE = "issue"
+MOVING: FactSchema = {
+    "stage": "category",
+    "tenure_weeks": "number",
+    "recency_weeks": "number",
+    "purchases": "number",
+    "recent_contacts": "number",
+    "event": "category",
+    "issue": "boolean",
+    "consent": "boolean",
+    "awake": "boolean",
+    "owned": "set",
+}
+"""Facts that change from step to step, beside those of the profile."""
+
+
+def journey_catalogue(settings: JourneySettings, schema: FactSchema) -> Catalogue:
+    """The catalogue; `schema` holds the facts of profiles."""
+    start = starting(settings)
+    limits = settings.limits or Limits(source=ASSUMED)
+    return Catalogue(
+        facts={**schema, **MOVING},
+        rules=Rules(
+            consent="customer.consent == true",
+            suitability=f"customer.awake == true && customer.recent_contacts < {limits.contacts}.0",
+        ),
+        groups={
+            group: Group(title=group.replace("_", " ")) for group in dict.fromkeys(a.group for a in settings.actions)
+        },
+        actions=tuple(_action(offer, settings, start) for offer in settings.actions),
+    )
+
+
+ASSUMED = "assumption: no limits"
+
+
+def starting(settings: JourneySettings) -> datetime.datetime:
+    """When step 0 is, in UTC."""
+    return datetime.datetime.fromisoformat(settings.start)
+
+
+def _action(offer: Offer, settings: JourneySettings, start: datetime.datetime) -> Action:
+    step = datetime.timedelta(days=settings.step_days)
+    return Action(
+        id=offer.id,
+        kind=offer.kind,
+        group=offer.group,
+        title=offer.title or offer.id.replace("_", " "),
+        value=offer.value,
+        cost=offer.cost,
+        channels=offer.channels,
+        owned_as=offer.owned_as,
+        features=offer.features,
+        applicability=_applicability(offer),
+        valid_from=start + offer.arrives * step if offer.arrives else None,
+        valid_until=None if offer.retires is None else start + offer.retires * step,
+    )
+
+
+def _applicability(offer: Offer) -> str:
+    parts = []
+    if set(offer.stages) != set(STAGES):
+        named = ", ".join(f'"{stage}"' for stage in offer.stages)
+        parts.append(f"customer.stage in [{named}]")
+    if offer.needs:
+        parts.append(f'"{offer.needs}" in customer.owned')
+    if offer.only_in_event:
+        parts.append("customer.issue == true" if offer.event == ISSUE else f'customer.event == "{offer.event}"')
+    return " && ".join(parts)

@@ -1,0 +1,141 @@
+"""What customers may have now, and how likely they take it: the exact truth of one step."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import brentq
+
+from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.errors import InputError
+from simulators.journey.drift import angle, turned
+from simulators.journey.settings import JourneySettings
+from simulators.journey.state import State
+from simulators.journey.tables import MOST_ORGANIC, Tables
+from simulators.journey.uplift import response, sigmoid
+
+LEVELS = (-20.0, 12.0)
+MOST_LOGIT = 30.0
+
+
+@dataclass
+class Responses:
+    """The law of responses: p(x, a) of the settings' uplift, on tastes that may drift.
+
+    within: share of responses that come within the horizon, by channel. season: logits by step. appeal: (K,). tastes:
+    the old and the new utilities (P, K). drifts: which arms' tastes turn.
+    """
+
+    settings: JourneySettings
+    tables: Tables
+    within: Floats
+    season: Floats
+    appeal: Floats
+    tastes: tuple[Floats, Floats]
+    drifts: Bools
+    base: Floats = field(init=False)
+    new: Floats | None = field(init=False, default=None)
+
+    def set_level(self, level: float) -> None:
+        """Lay out level + appeal + heterogeneity x taste, float64 (P, K), for old and new tastes."""
+        scale = self.settings.uplift.heterogeneity
+        self.base = level + self.appeal + scale * self.tastes[0]
+        if self.drifts.any():
+            self.new = np.where(self.drifts, level + self.appeal + scale * self.tastes[1], self.base)
+        self.level = level
+
+    def eligible(self, state: State) -> Bools:
+        """Bool (N, K)."""
+        tables = self.tables
+        live = (tables.arrives <= state.t) & (state.t < tables.retires)
+        mask = tables.fits[state.code]
+        owned = state.owned[:, None]
+        mask &= (owned & tables.bought) == 0
+        mask &= (owned & tables.needs) == tables.needs
+        mask &= live
+        mask &= state.reachable[:, None]
+        mask[:, 0] = True
+        return mask
+
+    def check(self, state: State, arm: Ints) -> None:
+        """Refuse arms that are not eligible; the first such row is named."""
+        tables = self.tables
+        if ((arm < 0) | (arm >= len(tables.value))).any():
+            raise InputError("no such arm", where="arm", got=arm.min(), allowed=f"0 to {len(tables.value) - 1}")
+        ok = tables.fits[state.code, arm] & state.reachable
+        ok &= (state.owned & tables.bought[arm]) == 0
+        ok &= (state.owned & tables.needs[arm]) == tables.needs[arm]
+        ok &= (tables.arrives[arm] <= state.t) & (state.t < tables.retires[arm])
+        ok |= arm == 0
+        if not ok.all():
+            row = int(np.argmin(ok))
+            raise InputError("the arm is not eligible", where=f"arm[{row}]", got=int(arm[row]), hint="ask `eligible`")
+
+    def q(self, state: State) -> Floats:
+        """Exact chance of a response within the horizon for every arm, float64 (N, K)."""
+        return self.chances(state) * self.within[state.channel][:, None]
+
+    def chances(self, state: State) -> Floats:
+        """Chance of a response at all for every arm, float64 (N, K)."""
+        logits = self._taste(state, None)
+        logits += self.tables.logits[state.code]
+        organic, gain, harm = (column[:, None] for column in self._of_customer(state))
+        contacted = np.ones(logits.shape[1])
+        contacted[0] = 0.0
+        return response(organic, gain, harm, self._appeal(logits, state.t), contacted=contacted)
+
+    def chosen(self, state: State, arm: Ints) -> Floats:
+        """Chance of a response to each customer's own arm, float64 (N,)."""
+        logits = self._taste(state, arm)
+        logits += self.tables.logits[state.code, arm]
+        organic, gain, harm = self._of_customer(state)
+        return response(organic, gain, harm, self._appeal(logits, state.t), contacted=np.minimum(arm, 1))
+
+    def _taste(self, state: State, arm: Ints | None) -> Floats:
+        """Level, appeal and taste: all arms (N, K), or one for each customer (N,)."""
+        old = self.base[state.profile] if arm is None else self.base[state.profile, arm]
+        by = angle(self.settings.drift, state.t)
+        if by == 0.0 or self.new is None:
+            return old
+        new = self.new[state.profile] if arm is None else self.new[state.profile, arm]
+        if arm is None:
+            return np.where(self.drifts, self._turned(old, new, by, self.drifts), old)
+        return np.where(self.drifts[arm], self._turned(old, new, by, arm), old)
+
+    def _turned(self, old: Floats, new: Floats, by: float, which: Ints | Bools) -> Floats:
+        """Only the taste turns: level and appeal stay."""
+        fixed = self.level + (self.appeal if which.dtype == np.bool_ else self.appeal[which])
+        return fixed + turned(old - fixed, new - fixed, by)
+
+    def _appeal(self, logits: Floats, t: int) -> Floats:
+        logits += self.season[t]
+        return sigmoid(np.clip(logits, -MOST_LOGIT, MOST_LOGIT, out=logits))
+
+    def _of_customer(self, state: State) -> tuple[Floats, Floats, Floats]:
+        """Organic chance, gain after fatigue, and harm, each (N,)."""
+        tables = self.tables
+        organic = tables.organic[state.kind, state.stage]
+        if self.season[state.t]:
+            organic = np.minimum(organic * np.exp(self.season[state.t]), MOST_ORGANIC)
+        gain = tables.gain[state.kind]
+        gain *= np.exp(-self.settings.fatigue.response * state.fatigue)
+        return organic, gain, tables.harm[state.kind]
+
+
+def level_of(responses: Responses, state: State, target: float) -> float | None:
+    """The level that has the best fixed arm, "no action" where it is not eligible, answered so often; None if none."""
+    responses.set_level(0.0)
+    mask = responses.eligible(state)
+    logits = responses.base[state.profile] + responses.tables.logits[state.code] + responses.season[0]
+    organic, gain, harm = (column[:, None] for column in responses._of_customer(state))
+    contacted = np.ones(logits.shape[1])
+    contacted[0] = 0.0
+
+    def excess(level: float) -> float:
+        p = response(
+            organic, gain, harm, sigmoid(np.clip(logits + level, -MOST_LOGIT, MOST_LOGIT)), contacted=contacted
+        )
+        return float(np.where(mask, p, p[:, :1])[:, 1:].mean(axis=0).max()) - target
+
+    if excess(LEVELS[0]) > 0.0 or excess(LEVELS[1]) < 0.0:
+        return None
+    return float(brentq(excess, *LEVELS, xtol=1e-9))

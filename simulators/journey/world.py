@@ -1,0 +1,295 @@
+"""A journey world: who the customers are, what they do, and the exact truth about it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bandit_nba.catalogue import Catalogue
+from bandit_nba.decide.batch import Bools, Coded, Column, Facts, Floats, Ints, Requests
+from bandit_nba.errors import InputError, SettingsError
+from simulators.journey import contracts, purchases
+from simulators.journey.calendar import season
+from simulators.journey.catalogue import ASSUMED, journey_catalogue, starting
+from simulators.journey.delays import ChannelDelays
+from simulators.journey.draws import Purpose, streams, uniforms
+from simulators.journey.drift import drifting
+from simulators.journey.dynamics import Dynamics
+from simulators.journey.life_events import per_step
+from simulators.journey.lifecycle import CUSTOMER, STAGES
+from simulators.journey.population import event_rates, member_sets, population, type_shares, utility
+from simulators.journey.responses import Responses, level_of
+from simulators.journey.settings import JourneySettings, Limits
+from simulators.journey.state import State
+from simulators.journey.tables import tables
+from simulators.journey.uplift import draw_types
+from simulators.tastes import TasteKind
+from simulators.world import Outcome
+
+CHUNK = 8_192
+"""Customers that are worked on at once: their arrays stay in the processor's cache; results do not depend on it."""
+CALIBRATED_ON = 4_096
+APPEAL = 0.6  # where an action names no appeal, it is drawn within +- this, in logits
+
+
+class JourneyWorld:
+    """One seed's world of these settings; a `simulators.world.Journey`.
+
+    Equal seed and settings give equal bytes, however many customers are played at once. Everything random about the
+    world itself is drawn here, before any learner sees it.
+
+    Raises
+    ------
+    SettingsError
+        If the settings contradict each other.
+    """
+
+    def __init__(self, settings: JourneySettings, *, seed: int, name: str = "journey") -> None:
+        if seed < 0:
+            raise InputError("seed is out of range", got=seed, allowed="0 or more")
+        self.name, self.settings, self.seed = name, settings, seed
+        rng = np.random.default_rng([0x10E7, seed])
+        self.people = population(settings, rng)
+        self.catalogue: Catalogue = journey_catalogue(settings, self.people.facts.schema)
+        self.channels = tuple(t.channel for t in settings.touchpoints)
+        self.steps = settings.steps
+        self.weeks = settings.step_days / 7.0
+        self.step_s = settings.step_days * 86_400.0
+        self.horizon_s = settings.horizon_hours * 3_600.0
+        self.discount = float(settings.discount_per_year ** (self.weeks * 7.0 / 365.25))
+        first = starting(settings)
+        self.start_s = first.timestamp()
+        self.tables = tables(settings, self.people.products)
+        self.delays = ChannelDelays([t.delays for t in settings.touchpoints], where=self.channels)
+        self.limits = settings.limits or Limits(source=ASSUMED)
+        self.type_shares = type_shares(settings, self.people, rng)
+        groups = ("none", *(a.group for a in settings.actions))
+        tastes = [utility(self.people, groups, rng, TasteKind()) for _ in range(2)]
+        drawn = rng.uniform(-APPEAL, APPEAL, len(groups))
+        appeal = np.array(
+            [0.0, *(d if a.appeal is None else a.appeal for a, d in zip(settings.actions, drawn[1:], strict=True))]
+        )
+        self.responses = Responses(
+            settings=settings,
+            tables=self.tables,
+            within=self.delays.within(self.horizon_s),
+            season=season(settings.calendar, start=first, step_days=settings.step_days, steps=settings.steps + 1),
+            appeal=appeal,
+            tastes=(tastes[0], tastes[1]),
+            drifts=drifting(settings.drift, rng, len(groups)),
+        )
+        rates = event_rates(settings.life_events, self.people)
+        self.dynamics = Dynamics(
+            settings=settings,
+            tables=self.tables,
+            delays=self.delays,
+            events=per_step(rates, weeks=self.weeks) if settings.life_events else None,
+            horizon_s=self.horizon_s,
+            weeks=self.weeks,
+        )
+        self.responses.set_level(self._level())
+
+    def start(self, n: int, *, replication: int = 0) -> State:
+        """Customers 0 .. n - 1 at step 0. Another replication: the same customers, other chances.
+
+        Raises
+        ------
+        InputError
+            If there are no customers.
+        """
+        if n < 1:
+            raise InputError("a world needs customers", where="n", got=n, allowed="at least 1")
+        people, tables_, settings = self.people, self.tables, self.settings
+        customer = np.arange(n, dtype=np.int64)
+        who = uniforms(streams((self.seed, 0xC0), customer), 0, count=6)
+        profile = np.minimum((who[0] * len(people)).astype(np.int64), len(people) - 1)
+        persona = people.persona[profile]
+        stage = np.minimum((who[1][:, None] >= tables_.stages[persona]).sum(axis=1), len(STAGES) - 1).astype(np.int64)
+        is_customer = CUSTOMER[stage]
+        tenure = self._tenure(profile, who[2])
+        rate, leave, amount, theta = self._latent(n)
+        consent = np.zeros(n, dtype=np.int64)
+        agrees = uniforms(streams((self.seed, 0xC0), customer), 1, count=len(self.channels)) < tables_.consent[:, None]
+        for c, agreed in enumerate(agrees):
+            consent |= np.where(agreed, 1 << c, 0)
+        state = State(
+            t=0,
+            customer=customer,
+            stream=streams((self.seed, 0x57E9, replication), customer),
+            profile=profile,
+            persona=persona,
+            kind=draw_types(self.type_shares[profile], who[3]),
+            rate=rate,
+            leave=leave,
+            amount=amount,
+            theta=theta,
+            stage=stage,
+            since=-np.floor(who[4] * self.dynamics.onboarding_steps).astype(np.int64),
+            joined=np.where(is_customer, -tenure, 0),
+            last_purchase=np.where(is_customer, -np.minimum(tenure, np.floor(who[5] * 13).astype(np.int64)), 0),
+            purchases=np.zeros(n, dtype=np.int64),
+            alive=is_customer.copy(),
+            owned=np.where(is_customer, people.owned[profile], 0),
+            margin=np.zeros(n),
+            fatigue=np.zeros(n),
+            contacts=np.zeros(n, dtype=np.int64),
+            consent=consent,
+            event=np.zeros(n, dtype=np.int64),
+            event_left=np.zeros(n, dtype=np.int64),
+            issue=np.zeros(n, dtype=np.bool_),
+            protected=np.zeros(n, dtype=np.int64),
+            channel=np.zeros(n, dtype=np.int64),
+            hour=np.zeros(n, dtype=np.int64),
+            reachable=np.zeros(n, dtype=np.bool_),
+            code=np.zeros(n, dtype=np.int64),
+        )
+        for k, offer in enumerate(settings.actions, start=1):
+            if offer.owned_as:
+                state.margin += np.where(state.owned & tables_.bought[k], offer.margin, 0.0)
+        for part in self._parts(state):
+            u = uniforms(part.stream, 0, first=Purpose.CHANNEL, count=2)
+            self.dynamics.moment(part, u[0], u[1])
+        return state
+
+    def channel(self, state: State) -> Ints:
+        """The channel of this step, index into `channels`, int64 (N,)."""
+        return state.channel
+
+    def facts(self, state: State) -> Facts:
+        """Profiles, and what has changed since: stage, recency, contacts, open events, ownership."""
+        static = self.people.facts
+        columns: dict[str, Column] = dict(static.at(state.profile).columns)
+        customer = CUSTOMER[state.stage]
+        weeks = self.weeks
+        columns |= {
+            "stage": Coded(codes=state.stage, values=STAGES),
+            "tenure_weeks": np.where(customer, (state.t - state.joined) * weeks, 0.0),
+            "recency_weeks": np.where(customer, (state.t - state.last_purchase) * weeks, np.nan),
+            "purchases": state.purchases.astype(np.float64),
+            "recent_contacts": np.bitwise_count(state.contacts).astype(np.float64),
+            "event": Coded(codes=state.event, values=("none", *(e.name for e in self.settings.life_events))),
+            "issue": state.issue.astype(np.float64),
+            "consent": self.dynamics.consents(state).astype(np.float64),
+            "awake": self.dynamics.awake(state).astype(np.float64),
+            "owned": member_sets(state.owned, self.people.products),
+        }
+        return Facts(size=len(state), schema=self.catalogue.facts, columns=columns)
+
+    def eligible(self, state: State) -> Bools:
+        """Bool (N, K): what the catalogue's rules leave; "no action" always."""
+        return self.responses.eligible(state)
+
+    def q(self, state: State) -> Floats:
+        """q(x, a), float64 (N, K): exact chance of a response within the horizon, were arm a taken now."""
+        out = np.empty((len(state), len(self.catalogue.arms)))
+        for start in range(0, len(state), CHUNK):
+            part = state.rows(start, start + CHUNK)
+            out[start : start + CHUNK] = self.responses.q(part)
+        return out
+
+    def step(self, state: State, arm: Ints, *, u: Floats | None = None) -> Outcome:
+        """Do arm (N,) for each customer and let the period pass; `state` is changed in place.
+
+        u: this step's uniforms (WORLD, N), where they were made before, as for one customer's whole episode.
+
+        Raises
+        ------
+        InputError
+            If an arm is not eligible, the shape is wrong, or the episode is over.
+        """
+        if state.t >= self.steps:
+            raise InputError("the episode is over", where="step", got=state.t, allowed=f"0 to {self.steps - 1}")
+        if arm.shape != (len(state),):
+            raise InputError("one arm for each customer", where="arm", got=arm.shape, allowed=f"({len(state)},)")
+        self.responses.check(state, arm)
+        arm = self._within_budget(state, arm)
+        if len(state) <= CHUNK:
+            outcome = self.dynamics.step(state, arm, self.responses.chosen(state, arm), u)
+        else:
+            outcome = _joined([self._part_step(part, arm[at], u, at) for part, at in self._slices(state)])
+        state.t += 1
+        return outcome
+
+    def requests(self, state: State, *, prefix: str = "") -> Requests:
+        """Requests of all customers at this step, as the library takes them; ids are "prefix + step - customer"."""
+        numbers = state.customer.tolist()
+        step = f"{prefix}{state.t}-"
+        n = len(numbers)
+        return Requests(
+            ids=[f"{step}{i}" for i in numbers],
+            customers=[f"c{i}" for i in numbers],
+            channels=Coded(codes=state.channel, values=self.channels),
+            decided_at=np.full(n, self.start_s + state.t * self.step_s),
+            facts=self.facts(state),
+            readable=np.ones(n, dtype=np.bool_),
+        )
+
+    def _part_step(self, part: State, arm: Ints, u: Floats | None, at: slice) -> Outcome:
+        mine = None if u is None else u[:, at]
+        return self.dynamics.step(part, arm, self.responses.chosen(part, arm), mine)
+
+    def _slices(self, state: State) -> Iterator[tuple[State, slice]]:
+        for start in range(0, len(state), CHUNK):
+            at = slice(start, min(start + CHUNK, len(state)))
+            yield state.rows(at.start, at.stop), at
+
+    def _parts(self, state: State) -> Iterator[State]:
+        return (part for part, _ in self._slices(state))
+
+    def _within_budget(self, state: State, arm: Ints) -> Ints:
+        """Contacts that the step's money pays for, in a random order of customers; the others become "no action"."""
+        budget = self.limits.budget_per_1000 * len(state) / 1000.0
+        if budget <= 0.0:
+            return arm
+        cost = self.tables.cost[state.channel, arm]
+        if cost.sum() <= budget:
+            return arm
+        order = np.argsort(uniforms(state.stream, state.t + 1, first=Purpose.BUDGET, count=1)[0], kind="stable")
+        paid = np.zeros(len(arm), dtype=np.bool_)
+        paid[order] = np.cumsum(cost[order]) <= budget
+        return np.where(paid, arm, 0)
+
+    def _tenure(self, profile: Ints, u: Floats) -> Ints:
+        """Steps since customers joined: the profile's months where it has them, else up to four years."""
+        months = self.people.facts.columns.get("tenure_months")
+        weeks = u * 208.0
+        if isinstance(months, np.ndarray):
+            weeks = np.nan_to_num(months)[profile] * (365.25 / 12.0 / 7.0)
+        return np.floor(weeks / self.weeks).astype(np.int64)
+
+    def _latent(self, n: int) -> tuple[Floats, Floats, Floats, Floats]:
+        """BG/NBD, Gamma-Gamma and sBG of customers 0 .. n - 1; each from an own generator: n does not matter."""
+        rate, leave, amount, theta = (np.zeros(n) for _ in range(4))
+        if self.settings.purchases is not None:
+            law = self.settings.purchases
+            rngs = [np.random.default_rng([0x1A7, self.seed, i]) for i in range(3)]
+            rate, leave, amount = (purchases.draw_customers(rng, n, law)[i] for i, rng in enumerate(rngs))
+        if self.settings.contract is not None:
+            theta = contracts.draw_customers(np.random.default_rng([0x1A7, self.seed, 3]), n, self.settings.contract)
+        return rate, leave, amount, theta
+
+    def _level(self) -> float:
+        """The level at which the best fixed action is answered as often as the settings say, at the start."""
+        target = self.settings.uplift.best_fixed
+        state = self.start(CALIBRATED_ON)
+        found = level_of(self.responses, state, target)
+        if found is None:
+            raise SettingsError(
+                "no level gives this response to the best fixed action",
+                where="uplift.best_fixed",
+                got=target,
+                allowed="above the organic responses, below what gains allow",
+            )
+        return found
+
+
+def _joined(parts: list[Outcome]) -> Outcome:
+    names = parts[0].also
+    return Outcome(
+        arm=np.concatenate([p.arm for p in parts]),
+        responded=np.concatenate([p.responded for p in parts]),
+        delay_s=np.concatenate([p.delay_s for p in parts]),
+        reward=np.concatenate([p.reward for p in parts]),
+        value=np.concatenate([p.value for p in parts]),
+        left=np.concatenate([p.left for p in parts]),
+        also={name: np.concatenate([p.also[name] for p in parts]) for name in names},
+    )

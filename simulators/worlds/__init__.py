@@ -1,0 +1,1 @@
+"""Settings of the shipped journey worlds, one TOML file each."""
