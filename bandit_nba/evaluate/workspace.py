@@ -13,7 +13,7 @@ from bandit_nba.evaluate.policies import Fixed, JudgedPolicy, Learned, LoggingPo
 from bandit_nba.evaluate.result import Estimate
 from bandit_nba.evaluate.stored import read_log
 from bandit_nba.learn.manifest import Manifest
-from bandit_nba.learn.registry import verified
+from bandit_nba.learn.guard import verified
 from bandit_nba.settings import nearest
 from bandit_nba.store import models
 from bandit_nba.store.database import Database

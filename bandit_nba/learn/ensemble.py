@@ -48,6 +48,10 @@ class Ensemble:
         for member, regressor in enumerate(self._all[1:]):
             regressor.learn(contexts, arms, chosen, rewards, weights=bootstrap_weights(ids, member))
 
+    def predict(self, contexts: FeatureRows, arms: FeatureRows) -> Floats:
+        """What Vowpal Wabbit itself expects by the regressor, float64 (N, K); raises as `VowpalRegressor.predict`."""
+        return self._all[0].predict(contexts, arms)
+
     def weights(self) -> SparseWeights:
         """The regressor's own."""
         return self._all[0].weights()

@@ -7,23 +7,31 @@ model. The order is (matures_at, id), so that the weights depend on the log and 
 checkpoints or crashes.
 
 New features, rewards or VW options begin a new lineage: a model is learned anew from every decision that the newest
-model has learned, in the same order, before the next one is published. A newest model whose bytes are damaged or gone
-is replaced in the same way. The marks in the log stay as they are meanwhile: they say what the newest model has
-learned, which the new lineage has too as soon as it publishes; a crash before that changes nothing.
+model has learned, in the same order, before the next one is published. A newest model that was quarantined, or whose
+bytes are damaged or gone, is replaced in the same way. The marks in the log stay as they are meanwhile: they say what
+the newest model has learned, which the new lineage has too as soon as it publishes; a crash before that changes
+nothing.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from bandit_nba.catalogue import FactSchema
 from bandit_nba.decide.policy import Policy
+from bandit_nba.errors import ModelError
 from bandit_nba.learn.careful import CarefulRegressor, Poison
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.examples import ExampleMaker
+from bandit_nba.learn.guard import check_bytes
 from bandit_nba.learn.log import START, Checkpoint, Claim, LearningLog, LoggedBatch, Position, Waiting
+from bandit_nba.learn.manifest import Probe, StoredModel
 from bandit_nba.learn.options import vw_arguments
+from bandit_nba.learn.parts import joined
 from bandit_nba.learn.registry import Learned, Lineage, package, unfit
 from bandit_nba.learn.typical import RunningMeans
+
+log = logging.getLogger("nba.learner")
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ class _Memory:
     careful: CarefulRegressor
     parent: str
     learned: Learned
+    probes: tuple[Probe, ...] = ()
     relearn: Waiting | None = None
     renewed: bool = False
     position: Position = START
@@ -161,7 +170,8 @@ class Learner:
     def _resumed(self, claim: Claim) -> _Memory:
         """Go on from the newest model, or begin a lineage."""
         newest = self._log.newest()
-        if newest is None or unfit(newest, self.lineage):
+        careful = None if newest is None or unfit(newest, self.lineage) else self._loaded(newest)
+        if newest is None or careful is None:
             waiting = self._log.learned()
             careful = CarefulRegressor(self._maker, self.lineage)
             return _Memory(
@@ -170,15 +180,28 @@ class Learner:
         manifest = newest.manifest
         return _Memory(
             fence=claim.fence,
-            careful=CarefulRegressor(
-                self._maker,
-                self.lineage,
-                model=newest.model,
-                means=RunningMeans(manifest.means, examples=manifest.examples_learned),
-            ),
+            careful=careful,
             parent=manifest.version,
             learned=Learned.of(manifest),
+            probes=manifest.probes,
         )
+
+    def _loaded(self, stored: StoredModel) -> CarefulRegressor | None:
+        """The model in VW, ready to learn on; None where its bytes give other weights than those published with it."""
+        means = RunningMeans(stored.manifest.means, examples=stored.manifest.examples_learned)
+        try:
+            careful = CarefulRegressor(self._maker, self.lineage, model=stored.model, means=means)
+            weights = (careful.regressor.weights(), *careful.regressor.member_weights())
+            check_bytes(
+                "weights in VW's bytes",
+                joined([one.to_bytes() for one in weights]),
+                stored.manifest.sparse_length,
+                stored.manifest.sparse_sha256,
+            )
+        except ModelError as error:
+            log.error("model %s cannot be gone on from; all is learned anew: %s", stored.manifest.version, error)
+            return None
+        return careful
 
     def _learn_next(self, memory: _Memory, claim: Claim) -> list[Poison]:
         if memory.relearn:
@@ -212,6 +235,8 @@ class Learner:
                 parent=memory.parent,
                 learned=memory.learned,
                 recent=careful.recent,
+                earlier=memory.probes,
+                predict=careful.regressor.predict,
                 means=careful.means.means(),
                 members=careful.regressor.member_weights(),
                 created_at=self._clock(),
@@ -225,7 +250,7 @@ class Learner:
         if checkpoint.model is None:
             return None
         self._published_at = self._clock()
-        memory.parent = checkpoint.model.manifest.version
+        memory.parent, memory.probes = checkpoint.model.manifest.version, checkpoint.model.manifest.probes
         return memory.parent
 
 

@@ -9,6 +9,9 @@ from bandit_nba.decide.policy import FeatureSettings, Learning
 from bandit_nba.learn.typical import Mean
 from bandit_nba.settings import version_of
 
+MOST_ARMS = 5_000
+"""Arms whose examples a manifest counts: ids that come inline are anybody's."""
+
 
 class Term(msgspec.Struct, frozen=True, array_like=True):
     """One feature of a probe: the letter of its namespace, VW's hash of it before masking, and its value."""
@@ -19,7 +22,7 @@ class Term(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision that the model learned from, and what the model expected of it when it was published."""
+    """A decision that the model learned from, and what Vowpal Wabbit expected of it at publication."""
 
     context: tuple[Term, ...]
     arm: tuple[Term, ...]
@@ -70,8 +73,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model as the store keeps it: VW's bytes (None once pruned) for the learner, sparse weights for replicas."""
+    """A model as the store keeps it: VW's bytes (None once pruned) for the learner, sparse weights for replicas.
+
+    quarantined: it never serves again, and no model goes on from it.
+    """
 
     manifest: Manifest
     model: bytes | None
     sparse: bytes
+    quarantined: bool = False

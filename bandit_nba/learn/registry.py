@@ -1,34 +1,23 @@
-"""Into the registry and out of it: a model is packed with its manifest, and proves itself before it may serve.
+"""Into the registry: a finished model is packed with its manifest, its checksums and its probes.
 
-What must hold before a model serves: sparse weights and manifest are those that were published (lengths, SHA-256), the
-VW arguments are what its settings give and all allowed, every weight is finite, and a few decisions that it learned
-from are expected to earn what the manifest says, within reach of the reward's range. Damage in storage fails the
-checksums; a model that was broken before its checksums were taken fails the probes.
+What it has to prove before it serves is in `guard`; a learner packs nothing that would not pass there.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from bandit_nba.decide.batch import Floats
 from bandit_nba.decide.policy import FeatureSettings, Learning
-from bandit_nba.decide.scoring import FeatureRows
-from bandit_nba.errors import ModelError, NbaError
-from bandit_nba.learn.compile import CompiledEnsemble, CompiledScorer, compiled
+from bandit_nba.errors import ModelError
+from bandit_nba.learn.compile import CompiledScorer
 from bandit_nba.learn.examples import Examples
-from bandit_nba.learn.manifest import Manifest, Probe, StoredModel, Term
-from bandit_nba.learn.options import vw_arguments
-from bandit_nba.learn.parts import joined, taken_apart
+from bandit_nba.learn.guard import check_bytes, verified
+from bandit_nba.learn.manifest import MOST_ARMS, Manifest, Probe, StoredModel
+from bandit_nba.learn.parts import joined
+from bandit_nba.learn.probes import Predict, probes
 from bandit_nba.learn.sparse import SparseWeights
 from bandit_nba.learn.typical import Mean
-
-PROBES = 8
-MOST_ARMS = 5_000
-REACH = 10.0
-"""A probe may lie outside the reward's range by so many of its widths: linear models overshoot, broken ones leave."""
-_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -95,12 +84,17 @@ def package(
     parent: str,
     learned: Learned,
     recent: Examples,
+    earlier: Sequence[Probe] = (),
+    predict: Predict | None = None,
     means: Sequence[Mean] = (),
     members: Sequence[SparseWeights] = (),
     created_at: float,
 ) -> StoredModel:
-    """A model with its manifest, ready to be published. `recent`: examples it learned from, for its probes.
-    `means`: of context terms, for explanations. `members`: weights of the ensemble's members, where there are any.
+    """A model with its manifest, ready to be published.
+
+    recent: examples it learned from, for its probes; earlier: the probes of the model before. predict: Vowpal Wabbit's
+    own predictions, which the probes are held to; None where VW is not at hand. means: of context terms, for
+    explanations. members: weights of the ensemble's members, where there are any.
 
     Raises
     ------
@@ -130,50 +124,11 @@ def package(
         sparse_length=len(sparse),
         weights_sha256=weights.sha256(),
         reward_range=lineage.reward_range,
-        probes=_probes(scorer, recent),
+        probes=probes(recent, earlier, predict or scorer.score),
     ).named()
     stored = StoredModel(manifest=manifest, model=model, sparse=sparse)
     verified(stored)
     return stored
-
-
-def verified(stored: StoredModel, *, feature_version: str = "") -> CompiledScorer:
-    """The model as a scorer, once everything at the head of this module holds.
-
-    feature_version: that of the features it will be given; "" where the caller knows that they fit.
-
-    Raises
-    ------
-    ModelError
-        With the model's version and what failed.
-    """
-    manifest = stored.manifest
-    try:
-        _check_manifest(manifest, feature_version)
-        _check_bytes("sparse weights", stored.sparse, manifest.sparse_length, manifest.sparse_sha256)
-        weights, *members = map(SparseWeights.from_bytes, taken_apart(stored.sparse, manifest.members + 1))
-        if weights.sha256() != manifest.weights_sha256:
-            raise ModelError("weights are not those of the manifest")
-        scorer = compiled(
-            weights,
-            members,
-            manifest.features,
-            manifest.learning,
-            version=manifest.version,
-            examples_learned=manifest.examples_learned,
-            arm_examples=manifest.arm_examples,
-            means=manifest.means,
-        )
-        _check_probes(scorer, manifest)
-    except NbaError as error:
-        raise ModelError(
-            error.what,
-            where=f"model {manifest.version}",
-            got=error.got,
-            allowed=error.allowed,
-            hint=error.hint,
-        ) from None
-    return scorer
 
 
 def unfit(stored: StoredModel, lineage: Lineage) -> str:
@@ -187,102 +142,12 @@ def unfit(stored: StoredModel, lineage: Lineage) -> str:
         return "VW options changed"
     if manifest.members != lineage.members:
         return "the ensemble's size changed"
+    if stored.quarantined:
+        return "it is quarantined"
     if stored.model is None:
         return "its bytes were pruned"
     try:
-        _check_bytes("VW's bytes", stored.model, manifest.model_length, manifest.model_sha256)
+        check_bytes("VW's bytes", stored.model, manifest.model_length, manifest.model_sha256)
     except ModelError as error:
         return str(error)
     return ""
-
-
-def _check_manifest(manifest: Manifest, feature_version: str) -> None:
-    if manifest.named() != manifest:
-        raise ModelError("manifest was changed after it was written")
-    if manifest.bits != manifest.features.bits:
-        raise ModelError("has another width than its features", got=manifest.bits, allowed=str(manifest.features.bits))
-    if manifest.vw_args != vw_arguments(manifest.features, manifest.learning):
-        raise ModelError("VW arguments are not those of its settings", got=" ".join(manifest.vw_args))
-    if feature_version and manifest.feature_version != feature_version:
-        raise ModelError(
-            "was learned on other features",
-            got=manifest.feature_version,
-            allowed=feature_version,
-            hint="the learner makes a model for the new features from the log",
-        )
-
-
-def _check_bytes(what: str, content: bytes, length: int, sha256: str) -> None:
-    """Raises `ModelError` where the bytes are not those that were stored."""
-    if len(content) != length:
-        raise ModelError(f"{what} are cut or too long", got=len(content), allowed=f"{length} bytes")
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ModelError(f"{what} are damaged: SHA-256 differs")
-
-
-def _check_probes(scorer: CompiledScorer, manifest: Manifest) -> None:
-    low, high = manifest.reward_range
-    width = high - low
-    actual = _scores(scorer, manifest.probes)
-    if isinstance(scorer, CompiledEnsemble):
-        _check_members(scorer, manifest)
-    expected = np.array([probe.expected_reward for probe in manifest.probes])
-    if not np.isfinite(actual).all() or (actual < low - REACH * width).any() or (actual > high + REACH * width).any():
-        raise ModelError(
-            "expects rewards out of reach",
-            got=actual.tolist(),
-            allowed=f"within {REACH:g} widths of [{low:g}, {high:g}]",
-        )
-    if (np.abs(actual - expected) > _TOLERANCE * (width + np.abs(expected))).any():
-        raise ModelError("expects other rewards than when it was published", got=actual.tolist(), allowed=str(expected))
-
-
-def _check_members(scorer: CompiledEnsemble, manifest: Manifest) -> None:
-    low, high = manifest.reward_range
-    reach = REACH * (high - low)
-    contexts, arms = _rows([p.context for p in manifest.probes]), _rows([p.arm for p in manifest.probes])
-    found = np.array([member.diagonal() for member in scorer.score_members(contexts, arms)])
-    if not ((found >= low - reach) & (found <= high + reach)).all():  # False for NaN as well
-        raise ModelError("has a member of its ensemble that expects rewards out of reach", got=found.tolist())
-
-
-def _scores(scorer: CompiledScorer, probes: Sequence[Probe]) -> Floats:
-    contexts, arms = _rows([probe.context for probe in probes]), _rows([probe.arm for probe in probes])
-    return scorer.score(contexts, arms).diagonal()
-
-
-def _probes(scorer: CompiledScorer, recent: Examples) -> tuple[Probe, ...]:
-    """A few of the examples, spread evenly, with what the model expects of them."""
-    picks = np.unique(np.linspace(0, len(recent) - 1, PROBES).astype(np.int64)).tolist()
-    blank = [
-        Probe(context=_terms(recent.contexts, i), arm=_terms(recent.arms, int(recent.chosen[i])), expected_reward=0.0)
-        for i in picks
-    ]
-    expected = _scores(scorer, blank).tolist()
-    return tuple(
-        Probe(context=probe.context, arm=probe.arm, expected_reward=value)
-        for probe, value in zip(blank, expected, strict=True)
-    )
-
-
-def _terms(rows: FeatureRows, i: int) -> tuple[Term, ...]:
-    part = slice(int(rows.indptr[i]), int(rows.indptr[i + 1]))
-    return tuple(
-        Term(namespace=rows.namespaces[term], hash=int(rows.hashes[term]), value=value)
-        for term, value in zip(rows.terms[part].tolist(), rows.values[part].tolist(), strict=True)
-    )
-
-
-def _rows(rows: Sequence[Sequence[Term]]) -> FeatureRows:
-    """Feature rows again, each term with a place of its own in the vocabulary."""
-    terms = [term for row in rows for term in row]
-    indptr = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum([len(row) for row in rows], out=indptr[1:])
-    return FeatureRows(
-        indptr=indptr,
-        terms=np.arange(len(terms), dtype=np.int64),
-        values=np.array([term.value for term in terms], dtype=np.float64),
-        hashes=np.array([term.hash for term in terms], dtype=np.uint32),
-        namespaces="".join(term.namespace for term in terms),
-        names=("",) * len(terms),
-    )

@@ -19,6 +19,7 @@ from bandit_nba.decide.history import Contact, History
 from bandit_nba.decide.reasons import reasons_of
 from bandit_nba.decide.record import DecisionRecord, Versions, records
 from bandit_nba.decide.scoring import Scorer
+from bandit_nba.errors import ModelError
 from bandit_nba.learn.join import matures_at
 from bandit_nba.online.answering import Deadlines, Reasons, bodies
 from bandit_nba.online.asked import Asked, Reception
@@ -30,6 +31,9 @@ from bandit_nba.store.contacts import Needs, reached
 from bandit_nba.workspace import Workspace
 
 log = logging.getLogger("nba.decider")
+
+Distrust = Callable[[str, str], None]
+"""Told the version of a model that failed a decision, and why."""
 
 Profiles = Mapping[str, Mapping[str, FactValue]]
 
@@ -55,10 +59,19 @@ class Known:
 class Making:
     """Makes decisions by one workspace, whose catalogue is the one in force; another catalogue needs another object.
 
-    needs: what contact rules need of the log, None without contact rules.
+    needs: what contact rules need of the log, None without contact rules. distrust: told of a model whose scores are no
+    numbers; the safe policy has answered then.
     """
 
-    def __init__(self, workspace: Workspace, *, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+        distrust: Distrust = lambda version, why: None,  # noqa: ARG005 (nobody is told)
+    ) -> None:
+        self._distrust = distrust
         self.workspace = workspace
         self.reception = Reception(workspace, new_id=new_id)
         self.engine = Engine(
@@ -141,6 +154,8 @@ class Making:
             decisions = engine.decide(requests, scorer)
             return self._records(asked, decisions, scorer.version, reasons=reasons_of(decisions, engine, scorer))
         except Exception as error:
+            if isinstance(error, ModelError):
+                self._distrust(scorer.version, str(error))
             if len(asked) > 1:
                 return [record for a in asked for record in self._decided([a], known, scorer)]
             log.exception("model or rules failed; the safe policy answers", exc_info=error)

@@ -1,6 +1,8 @@
 """One serving process of a workspace: its store, its model, its queues. Everything the HTTP service calls."""
 
 import asyncio
+import os
+import socket
 import time
 import uuid
 from collections import Counter
@@ -11,10 +13,10 @@ from typing import ParamSpec, Self, TypeVar
 
 import sqlalchemy as sa
 
-from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.labels import Language
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import NbaError, RefusedError, StoreBusyError, UnknownIdError
+from bandit_nba.learn.guard import Demands
 from bandit_nba.online import definitions
 from bandit_nba.online import status as state
 from bandit_nba.online.answering import Answer, moment
@@ -71,7 +73,7 @@ class Replica:
         self.database = database
         self.gate = Gate(database, clock=clock)
         self.feed = ModelFeed(registry, poll_every_s=workspace.service.poll_every_s, clock=clock)
-        self.catalogues = CatalogueFeed(workspace, database, clock=clock)
+        self.catalogues = CatalogueFeed(workspace, database, clock=clock, distrust=self.feed.distrust)
         self.decider = Decider(workspace, database, self.feed, clock=clock, catalogues=self.catalogues)
         self.late = LateDecider(workspace, database, self.feed, clock=clock, catalogues=self.catalogues)
         self.collector = Collector(workspace, database, clock=clock, catalogues=self.catalogues)
@@ -109,9 +111,9 @@ class Replica:
         database = Database.open(workspace.database_url)
         try:
             workspace = definitions.register(workspace, database, clock=clock)
-            features = Featuriser(workspace.policy.features, workspace.catalogue.facts)
-            registry = StoredModels(database, feature_version=features.version)
-            replica = cls(workspace, database, registry, clock=clock)
+            demands = Demands.of(workspace.policy, workspace.catalogue)
+            who = f"replica on {socket.gethostname()[:64]}, process {os.getpid()}"
+            replica = cls(workspace, database, StoredModels(database, demands, who=who, clock=clock), clock=clock)
             replica.gate.follow()  # nobody may come in before it is known whom to ask for a key
         except BaseException:
             database.close()
@@ -296,10 +298,12 @@ class Replica:
             model_since=moment(serving.since_s),
             model_swaps=self.feed.swaps,
             models_refused=dict(self.feed.refused),
+            models_put_away=dict(self.feed.distrusted),
             registry_failures=self.feed.failures,
             decisions_waiting=self._decisions.waiting,
             outcomes_waiting=self._outcomes.waiting,
             counts={
+                "models_refused": self.feed.refusals,
                 **{f"decisions_{name}": n for name, n in self._decision_counts().items()},
                 **{f"outcomes_{name}": n for name, n in self.collector.counts.items()},
             },

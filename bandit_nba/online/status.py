@@ -51,6 +51,7 @@ class ReplicaStatus(Message, frozen=True, kw_only=True):
     model_since: datetime.datetime
     model_swaps: int
     models_refused: dict[str, str]
+    models_put_away: dict[str, str]
     registry_failures: int
     decisions_waiting: int
     outcomes_waiting: int

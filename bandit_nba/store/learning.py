@@ -25,6 +25,7 @@ comparing the fence number of the lease: of two learners that both believe to ho
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -38,7 +39,7 @@ from bandit_nba.learn.join import Outcomes, Windows
 from bandit_nba.learn.log import Checkpoint, Claim, LoggedBatch, Position
 from bandit_nba.learn.manifest import StoredModel
 from bandit_nba.store import decisions as log
-from bandit_nba.store import definitions, leases, models
+from bandit_nba.store import definitions, leases, models, serving
 from bandit_nba.store.backlog import Backlog
 from bandit_nba.store.bulk import IN_LIST, chunks, select_in
 from bandit_nba.store.database import Database
@@ -160,7 +161,9 @@ class LearningStore:
         """The newest model with VW's bytes, not verified."""
         with self._database.read() as connection:
             version = models.newest(connection)
-            return None if version is None else models.read(connection, version)
+            if version is None:
+                return None
+            return replace(models.read(connection, version), quarantined=serving.is_quarantined(connection, version))
 
     def catalogue(self, version: str) -> Catalogue:
         """The catalogue stored under this version; a missing one is no fault of the decisions made under it."""
@@ -189,12 +192,14 @@ class LearningStore:
             return _batch(connection, select_in(connection, _BY_ID, ids))
 
     def commit(self, claim: Claim, checkpoint: Checkpoint) -> bool:
-        """One transaction: fence, model, marks."""
+        """One transaction: fence, model, marks; False also where the model's parent was quarantined meanwhile."""
         lease = leases.Lease(name=_LEASE, holder=self._holder, fence=claim.fence)
         with self._database.write() as connection:
             if not leases.holds(connection, lease):
                 return False
             if checkpoint.model is not None:
+                if serving.is_quarantined(connection, checkpoint.model.manifest.parent):
+                    return False
                 models.publish(connection, checkpoint.model)
                 models.prune(connection)
                 version = checkpoint.model.manifest.version

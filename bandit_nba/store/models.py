@@ -12,9 +12,10 @@ import sqlalchemy as sa
 
 from bandit_nba.errors import ModelError, UnknownIdError
 from bandit_nba.learn.compile import CompiledScorer
+from bandit_nba.learn.guard import Demands, verified
 from bandit_nba.learn.manifest import Manifest, StoredModel
-from bandit_nba.learn.registry import verified
 from bandit_nba.settings import nearest
+from bandit_nba.store import definitions, serving
 from bandit_nba.store.database import Database
 from bandit_nba.store.tables import models
 
@@ -85,8 +86,10 @@ def listing(connection: sa.Connection, *, limit: int = 50) -> list[ModelRow]:
     return [ModelRow(serial=r.serial, manifest=_manifest(r.manifest, r.version), model_kept=bool(r.kept)) for r in rows]
 
 
-def load_scorer(database: Database, version: str, *, feature_version: str = "") -> CompiledScorer:
-    """A published model as a scorer, verified as `learn.registry.verified` says.
+def load_scorer(database: Database, version: str, *, demands: Demands | None = None) -> CompiledScorer:
+    """A published model as a scorer, verified as `learn.guard.verified` says.
+
+    With `demands` it may serve: it is not quarantined, and the definition of its rewards is known, too.
 
     Raises
     ------
@@ -97,7 +100,22 @@ def load_scorer(database: Database, version: str, *, feature_version: str = "") 
     """
     with database.read() as connection:
         stored = read(connection, version)
-    return verified(stored, feature_version=feature_version)
+        if demands is not None:
+            _check_known(connection, stored.manifest)
+    return verified(stored, demands=demands)
+
+
+def _check_known(connection: sa.Connection, manifest: Manifest) -> None:
+    version = manifest.version
+    if serving.is_quarantined(connection, version):
+        raise ModelError("is quarantined", where=f"model {version}", hint="`nba models show` says why")
+    if definitions.get(connection, "reward", manifest.reward_version) is None:
+        raise ModelError(
+            "learned rewards of a definition that is not known",
+            where=f"model {version}",
+            got=manifest.reward_version,
+            hint="a service leaves its definitions in the store when it starts",
+        )
 
 
 def manifest_of(database: Database, version: str) -> Manifest:

@@ -177,7 +177,7 @@ def quarantine(
     return made
 
 
-def _tainted(connection: sa.Connection, version: str) -> Sequence[sa.Row[tuple[str, int]]]:
+def _tainted(connection: sa.Connection, version: str) -> Sequence[tuple[str, int]]:
     """The model and those published after it: the learner went on from it. They are few: it served until now.
 
     An older model that somebody had fixed is put away alone: what was learned since has served without a fault.
@@ -185,8 +185,9 @@ def _tainted(connection: sa.Connection, version: str) -> Sequence[sa.Row[tuple[s
     fixed = (change := last_change(connection)) is not None and change.serves == version
     first = sa.select(models.c.serial).where(models.c.version == version).scalar_subquery()
     chosen = models.c.version == version if fixed else models.c.serial >= first
-    query = sa.select(models.c.version, models.c.serial).where(chosen)
-    return connection.execute(query.where(models.c.version.not_in(sa.select(quarantined_models.c.version)))).all()
+    unknown = models.c.version.not_in(sa.select(quarantined_models.c.version))
+    rows = connection.execute(sa.select(models.c.version, models.c.serial).where(chosen, unknown))
+    return [(row.version, row.serial) for row in rows]
 
 
 def _older(connection: sa.Connection, version: str, *, limit: int) -> list[str]:

@@ -13,7 +13,7 @@ from bandit_nba.evaluate.judge import judge as judged_on
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.evaluate.policies import JudgedPolicy, Learned, LoggingPolicy, Uniform
 from bandit_nba.evaluate.stored import read_log
-from bandit_nba.learn.registry import verified
+from bandit_nba.learn.guard import verified
 from bandit_nba.store import models, tables
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import Workspace
@@ -62,10 +62,10 @@ def judge(workspace: Workspace, world: TelcoWorld, played: Played, *, frozen_mod
     early, late = log.between(-np.inf, after_s), log.between(after_s)
     rng = np.random.default_rng(20_261_122)
     arms = [arm.id for arm in workspace.catalogue.arms]
-    fixed = best_fixed(early, arms, features=workspace.policy.features, rng=rng)
+    fixed = best_fixed(early, arms, features=workspace.policy.features, catalogue=workspace.catalogue.arms, rng=rng)
     policies: list[JudgedPolicy] = [
         LoggingPolicy(),
-        Uniform(),
+        Uniform(workspace.catalogue.arms),
         fixed,
         Learned(scorer, workspace.catalogue.arms, workspace.policy, learned_until=manifest.learned_until),
     ]

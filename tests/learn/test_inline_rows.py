@@ -9,7 +9,7 @@ import pytest
 from bandit_nba.catalogue import Action, Catalogue
 from bandit_nba.decide import inline
 from bandit_nba.decide.inline import InlineAction
-from bandit_nba.learn.registry import verified
+from bandit_nba.learn.guard import verified
 from bandit_nba.store.database import Database
 from bandit_nba.store.tables import QUARANTINED
 from tests.learn import tiny_world as world

@@ -39,7 +39,7 @@ def asked(decision: str, **facts: object) -> DecisionRequest:
 def learned(workspace: Workspace, database: Database, clock: Clock) -> Decider:
     """A decider whose model has learned 300 decisions: the young take the discount, the retired take nothing."""
     definitions.register(workspace, database, clock=clock)
-    feed = ModelFeed(StoredModels(database, feature_version=""), poll_every_s=1.0, clock=clock)
+    feed = ModelFeed(StoredModels(database), poll_every_s=1.0, clock=clock)
     decider = Decider(workspace, database, feed, clock=clock)
     collector = Collector(workspace, database, clock=clock)
     arms = arms_of(decider, [asked(f"t-{i}", senior=i % 2 == 0) for i in range(300)])
@@ -153,7 +153,7 @@ def test_before_anything_is_learned(
     workspace: Workspace, database: Database, clock: Clock, explaining: Explaining
 ) -> None:
     definitions.register(workspace, database, clock=clock)
-    feed = ModelFeed(StoredModels(database, feature_version=""), poll_every_s=1.0, clock=clock)
+    feed = ModelFeed(StoredModels(database), poll_every_s=1.0, clock=clock)
     Decider(workspace, database, feed, clock=clock).decide_batch([asked("d-1")])
     words = explaining.explain("d-1", "en").words
 

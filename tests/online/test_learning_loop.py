@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from bandit_nba.decide.features import Featuriser
+from bandit_nba.learn.guard import Demands
 from bandit_nba.online import definitions, status
 from bandit_nba.online.answering import Answer
 from bandit_nba.online.collector import Collector
@@ -23,8 +23,8 @@ N = 300
 
 @pytest.fixture
 def feed(workspace: Workspace, database: Database, clock: Clock) -> ModelFeed:
-    version = Featuriser(workspace.policy.features, workspace.catalogue.facts).version
-    return ModelFeed(StoredModels(database, feature_version=version), poll_every_s=1.0, clock=clock)
+    demands = Demands.of(workspace.policy, workspace.catalogue)
+    return ModelFeed(StoredModels(database, demands), poll_every_s=1.0, clock=clock)
 
 
 @pytest.fixture

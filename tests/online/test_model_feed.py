@@ -30,11 +30,20 @@ class Shelf:
         self.damaged: set[str] = set()
         self.loaded: list[str] = []
         self.down = False
+        self.fixed = ""
+        self.away: dict[str, str] = {}
 
-    def newest(self, *, limit: int) -> Sequence[str]:
+    def wanted(self, *, limit: int) -> Sequence[str]:
         if self.down:
             raise StoreError("is gone")
-        return self.versions[::-1][:limit]
+        sound = [one for one in self.versions[::-1] if one not in self.away]
+        return ([self.fixed, *sound] if self.fixed else sound)[:limit]
+
+    def quarantine(self, version: str, why: str, *, instead: str) -> None:
+        if self.down:
+            raise StoreError("is gone")
+        self.away[version] = why
+        self.fixed = instead
 
     def scorer(self, version: str) -> Scorer:
         self.loaded.append(version)
@@ -81,6 +90,7 @@ def test_a_damaged_model_never_serves_and_is_not_tried_again(feed: ModelFeed, sh
 
     assert feed.current().version == "a"
     assert feed.refused == {"b": "SHA-256 differs"}
+    assert feed.refusals == 1
     assert shelf.loaded.count("b") == 1
 
     shelf.versions.append("c")
@@ -115,3 +125,55 @@ def test_it_starts_even_where_the_registry_is_down(feed: ModelFeed, shelf: Shelf
     assert feed.current().version == "none"
     feed.stop()
     assert not feed.alive
+
+
+def test_an_older_model_serves_as_soon_as_it_is_wanted(feed: ModelFeed, shelf: Shelf) -> None:
+    shelf.versions = ["a", "b"]
+    feed.poll()
+    shelf.fixed = "a"
+
+    assert feed.poll()
+    assert feed.current().version == "a"
+
+    shelf.versions.append("c")
+    assert not feed.poll()  # it stays, whatever the learner publishes
+    shelf.fixed = "none"
+    assert feed.poll()
+    assert feed.current().version == "none"
+
+
+def test_a_model_whose_scores_are_no_numbers_serves_no_longer_at_once(feed: ModelFeed, shelf: Shelf) -> None:
+    """Before the registry has been told, and never again; then the registry puts it away for all."""
+    shelf.versions = ["a"]
+    feed.poll()
+    shelf.versions.append("b")
+    feed.poll()
+    feed.distrust("b", "NaN")
+    feed.distrust("b", "NaN again, from the next row")
+
+    assert feed.current().version == "a"
+    assert shelf.away == {}
+
+    shelf.down = True
+    with pytest.raises(StoreError):
+        feed.poll()
+    assert feed.current().version == "a"
+    shelf.down = False
+    assert not feed.poll()
+    assert (shelf.away, shelf.fixed) == ({"b": "NaN"}, "a")
+    assert feed.distrusted == {"b": "NaN"}
+
+    feed.distrust("a", "NaN as well")
+    assert feed.current().version == "none"
+
+
+def test_only_the_last_reasons_are_kept_and_all_are_counted(feed: ModelFeed, shelf: Shelf) -> None:
+    shelf.versions = ["sound"]
+    feed.poll()
+    for i in range(50):
+        shelf.versions.append(f"v{i}")
+        shelf.damaged.add(f"v{i}")
+        feed.poll()
+
+    assert feed.refusals == 50
+    assert list(feed.refused) == [f"v{i}" for i in range(30, 50)]
