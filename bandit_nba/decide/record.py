@@ -42,7 +42,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     with component_share; its own distribution beside `arms`, None where it is `probabilities` itself. shadow: JSON of
     `LoggedShadow`. support: whether every eligible arm could have been chosen. slate: JSON of `LoggedSlate`.
     inline_actions: JSON of the actions that the request brought. picked: what an employee took of a ranking, "" for
-    nothing; None where no pick is known.
+    nothing; None where no pick is known. origin: the log from elsewhere that it was imported from. archived_on: the day
+    under which the archive has what is large of it; its lists and facts are empty here.
     facts: JSON object; None once they were erased.
     """
 
@@ -81,6 +82,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     picked: str | None = None
     picked_at: float | None = None
     learned_in: str | None = None
+    origin: str | None = None
+    archived_on: str | None = None
     facts: bytes | None
 
 

@@ -1,6 +1,6 @@
 """The log of a store with its rewards, and what else happened in the same decisions, as arrays to judge on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -17,6 +17,7 @@ from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.join import Windows, counted
 from bandit_nba.learn.rewards import Counted, rewards
 from bandit_nba.store import learning
+from bandit_nba.store.archive.restore import NO_ARCHIVE, Archive
 from bandit_nba.store.database import Database
 from bandit_nba.store.log_chunk import LogChunk, scan_chunks
 
@@ -50,12 +51,14 @@ def read_log(
     until_s: float | None = None,
     horizon_s: float | None = None,
     slates: bool = False,
+    archive: Archive | None = None,
 ) -> LoggedDecisions:
     """Decisions made in [since_s, until_s) that have matured by `now_s`, each with its reward under `definition`.
 
     The definition may be any, also one that was never in force: outcomes are kept for good. horizon_s: how long every
     decision waits for outcomes, by default as long as the definition says for its channel. slates: judge them by their
-    first place instead of leaving them out. One snapshot: what arrives meanwhile is not mixed in.
+    first place instead of leaving them out. archive: where rows lie whose large columns have left the store. One
+    snapshot: what arrives meanwhile is not mixed in.
 
     Raises
     ------
@@ -64,20 +67,26 @@ def read_log(
     RefusedError
         If nothing is left to judge.
     """
-    read = _Reading(definition, schema, now_s=now_s, horizon_s=horizon_s, slates=slates)
+    read = _Reading(definition, schema, now_s=now_s, horizon_s=horizon_s, slates=slates, archive=archive)
     with database.read() as connection:
         read.all(connection, since_s=since_s, until_s=until_s)
     return read.gathering.log()[0]
 
 
 def read_whole(
-    connection: sa.Connection, definition: RewardDefinition, schema: FactSchema, *, now_s: float, inline: bool = True
+    connection: sa.Connection,
+    definition: RewardDefinition,
+    schema: FactSchema,
+    *,
+    now_s: float,
+    inline: bool = True,
+    archive: Archive | None = None,
 ) -> WholeLog:
     """All matured decisions with their rewards and what is known beside them; raises as `read_log` does.
 
     inline: with those whose actions the request brought.
     """
-    read = _Reading(definition, schema, now_s=now_s, beside=_Beside(), inline=inline)
+    read = _Reading(definition, schema, now_s=now_s, beside=_Beside(), inline=inline, archive=archive)
     read.all(connection)
     log, order = read.gathering.log()
     beside = read.beside or _Beside()
@@ -129,6 +138,7 @@ class _Reading:
         slates: bool = False,
         inline: bool = True,
         beside: _Beside | None = None,
+        archive: Archive | None = None,
     ) -> None:
         self.gathering = Gathering(schema)
         self.beside = beside
@@ -137,15 +147,17 @@ class _Reading:
         self._horizon_s = horizon_s
         self._slates = slates
         self._inline = inline
+        self._archive = archive or NO_ARCHIVE
 
     def all(self, connection: sa.Connection, *, since_s: float | None = None, until_s: float | None = None) -> None:
-        for chunk in _chunks(connection, since_s=since_s, until_s=until_s):
+        for chunk in map(self._archive.chunk, scan_chunks(connection, since_s=since_s, until_s=until_s)):
             closes = closes_at(chunk, self._definition, horizon_s=self._horizon_s)
             why = why_left_out(chunk, closes, now_s=self._now_s, slates=self._slates, inline=self._inline)
             kept = self.gathering.keep(chunk, why)
             if kept:
                 found = self._joined(connection, chunk, kept, closes)
-                self.gathering.add(chunk, kept, rewards(self._definition, found, size=len(kept)))
+                reward = rewards(self._definition, found, size=len(kept))
+                self.gathering.add(chunk, kept, reward, origins=[origin or "" for origin in chunk.origin])
                 if self.beside is not None:
                     self.beside.add(chunk, kept, found)
 
@@ -158,12 +170,6 @@ class _Reading:
             first_slots=[first_slot(chunk.slate[i]) for i in kept],
         )
         return counted(self._definition, windows, learning.outcomes_within(connection, windows))
-
-
-def _chunks(
-    connection: sa.Connection, *, since_s: float | None = None, until_s: float | None = None
-) -> Iterator[LogChunk]:
-    return scan_chunks(connection, since_s=since_s, until_s=until_s)
 
 
 def _flags(parts: Sequence[Ints], size: int) -> Bools:

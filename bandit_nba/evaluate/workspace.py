@@ -12,10 +12,11 @@ from bandit_nba.evaluate.judge import best_fixed, judge
 from bandit_nba.evaluate.policies import Fixed, JudgedPolicy, Learned, LoggingPolicy, Uniform
 from bandit_nba.evaluate.result import Estimate
 from bandit_nba.evaluate.stored import read_log
-from bandit_nba.learn.manifest import Manifest
 from bandit_nba.learn.guard import verified
+from bandit_nba.learn.manifest import Manifest
 from bandit_nba.settings import nearest
 from bandit_nba.store import models
+from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import open_workspace
 
@@ -60,7 +61,8 @@ def judge_workspace(
     workspace = open_workspace(directory)
     database = Database.open(workspace.database_url, create=False)
     try:
-        log = read_log(database, workspace.rewards, workspace.catalogue.facts, now_s=now_s)
+        archive = Archive(workspace.archive_folder)
+        log = read_log(database, workspace.rewards, workspace.catalogue.facts, now_s=now_s, archive=archive)
         with database.read() as connection:
             known = [row.manifest for row in models.listing(connection, limit=100_000)]
             manifest = _chosen(known, model, log.decided_at)
@@ -75,10 +77,20 @@ def judge_workspace(
     for arm in fixed:
         if arm not in names:
             raise UnknownIdError("no such arm", where="--fixed", got=arm, hint=nearest(arm, names))
-    policies: list[JudgedPolicy] = [LoggingPolicy(), Uniform(), *(Fixed(arm) for arm in fixed)]
+    policies: list[JudgedPolicy] = [LoggingPolicy(), Uniform(arms), *(Fixed(arm, arms=arms) for arm in fixed)]
     early = log.between(-np.inf, manifest.learned_until)
     if len(early):
-        policies.append(best_fixed(early, names, features=workspace.policy.features, rng=rng))
+        found_range = workspace.rewards.range
+        policies.append(
+            best_fixed(
+                early,
+                names,
+                features=workspace.policy.features,
+                reward_range=found_range,
+                catalogue=arms,
+                rng=rng,
+            )
+        )
     policies.append(
         Learned(scorer, arms, workspace.policy, learned_until=manifest.learned_until, name="learned, greedy")
     )

@@ -14,6 +14,7 @@ from bandit_nba.evaluate.stored import read_whole
 from bandit_nba.learn.manifest import Manifest
 from bandit_nba.store import definitions as stored_definitions
 from bandit_nba.store import models
+from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import Workspace
 
@@ -61,7 +62,14 @@ def read(database: Database, workspace: Workspace, *, now_s: float) -> Reading:
         If there is none.
     """
     with database.read() as connection:
-        whole = read_whole(connection, workspace.rewards, workspace.catalogue.facts, now_s=now_s, inline=False)
+        whole = read_whole(
+            connection,
+            workspace.rewards,
+            workspace.catalogue.facts,
+            now_s=now_s,
+            inline=False,
+            archive=Archive(workspace.archive_folder),
+        )
         known = [row.manifest for row in models.listing(connection, limit=100_000)]
         definitions = _definitions(connection, whole.policies.values)
     versions = whole.policies.values

@@ -1,4 +1,7 @@
-"""The decision log read column by column, a few thousand rows at a time: what judging needs of each decision."""
+"""The decision log read column by column, a few thousand rows at a time: what judging needs of each decision.
+
+Rows whose large columns are in the archive come without them: see `archive.restore`.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -36,6 +39,8 @@ class LogChunk:
     inline_actions: Sequence[bytes | None]
     picked: Sequence[str | None]
     learned_in: Sequence[str | None]
+    origin: Sequence[str | None]
+    archived_on: Sequence[str | None]
     facts: Sequence[bytes | None]
 
     def __len__(self) -> int:

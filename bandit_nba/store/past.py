@@ -9,6 +9,7 @@ from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.learn.guard import verified
 from bandit_nba.store import decisions, definitions, models
+from bandit_nba.store.archive.restore import NO_ARCHIVE, Archive
 from bandit_nba.store.database import Database
 
 PAGE = 5_000
@@ -38,11 +39,17 @@ class StoredPast:
 
 
 def past_records(
-    database: Database, *, since_s: float | None = None, limit: int | None = None, page: int = PAGE
+    database: Database,
+    *,
+    since_s: float | None = None,
+    limit: int | None = None,
+    page: int = PAGE,
+    archive: Archive = NO_ARCHIVE,
 ) -> Iterator[DecisionRecord]:
     """At most `limit` decisions made at or after `since_s`, in (decided_at, id) order, read page by page.
 
-    Each page is a short snapshot of its own, so that a long audit does not keep the write-ahead log from being reused.
+    archive: where rows lie whose large columns have left the store. Each page is a short snapshot of its own, so that a
+    long audit does not keep the write-ahead log from being reused.
     """
     at_since: set[str] = set()  # ids already read that were decided at `since_s` itself
     while limit is None or limit > 0:
@@ -50,7 +57,7 @@ def past_records(
         with database.read() as connection:
             found = decisions.scan(connection, since_s=since_s, batch=size + len(at_since))
             records = list(islice((record for record in found if record.id not in at_since), size))
-        yield from records
+        yield from archive.records(records)
         if len(records) < size:
             return
         limit = None if limit is None else limit - size

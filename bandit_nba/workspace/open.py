@@ -23,6 +23,7 @@ from bandit_nba.workspace.service import Service, service_problems
 T = TypeVar("T")
 
 DATABASE_FILE = Path("data") / "nba.db"
+ARCHIVE_FOLDER = Path("data") / "archive"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,11 @@ class Workspace:
     def database_url(self) -> str:
         """SQLAlchemy's URL of the store: the service's own, or the workspace's SQLite file."""
         return self.service.database or f"sqlite:///{self.path / DATABASE_FILE}"
+
+    @property
+    def archive_folder(self) -> Path:
+        """Where closed days of the log go; machines that share a store share this folder, too."""
+        return self.path / ARCHIVE_FOLDER
 
 
 @dataclass(frozen=True)
