@@ -1,8 +1,9 @@
 """Journey worlds by name: settings in `simulators/worlds/NAME.toml`, and the options that each takes."""
 
+import tomllib
 from collections.abc import Callable, Mapping
 from importlib import resources
-from typing import Any
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -13,9 +14,27 @@ from simulators.journey.world import JourneyWorld
 
 FOLDER = "simulators.worlds"
 NOTHING: Mapping[str, object] = {}
+Places = Mapping[str, object]
+DriftKind = Literal["gradual", "abrupt", "none"]
+Wear = Literal["none", "moderate", "high"]
+
+WEAR: Mapping[Wear, Places] = {
+    "none": {
+        "retention.fatigue": 0.0,
+        "fatigue.opt_out": 0.0,
+        "retention.source": "assumption: contacts drive nobody away",
+    },
+    "moderate": {
+        "retention.fatigue": 0.25,
+        "fatigue.opt_out": 0.0005,
+        "retention.source": "assumption: weekly contacts multiply the hazard of leaving by 3",
+    },
+    "high": {},
+}
+"""The three settings of fatigue-trap; fixed, with docs/worlds.md, before any of them was run."""
 
 
-def settings_of(name: str, overrides: Mapping[str, object] = NOTHING) -> JourneySettings:
+def settings_of(name: str, overrides: Places = NOTHING) -> JourneySettings:
     """The settings of a shipped world; `overrides` replace values by place, such as {"fatigue.half_life_weeks": 4.0}.
 
     Raises
@@ -23,18 +42,35 @@ def settings_of(name: str, overrides: Mapping[str, object] = NOTHING) -> Journey
     SettingsError
         If there is no such world or place, or a value does not fit.
     """
-    import tomllib
-
-    file = resources.files(FOLDER) / f"{name.replace('-', '_')}.toml"
-    if not file.is_file():
-        raise SettingsError("unknown world", got=name)
-    table = tomllib.loads(file.read_text(encoding="utf-8"))
+    where = f"world {name}"
+    table = _table(name.replace("-", "_"))
     for place, value in overrides.items():
-        _put(table, place, value, where=f"world {name}")
-    return convert(table, JourneySettings, where=f"world {name}")
+        put(table, place, value, where=where)
+    return convert(table, JourneySettings, where=where)
 
 
-def _put(table: dict[str, Any], place: str, value: object, *, where: str) -> None:
+def _table(stem: str) -> dict[str, Any]:
+    """A file, laid over the one that it names as its base: tables are merged, lists replaced, `overrides` put last."""
+    file = resources.files(FOLDER) / f"{stem}.toml"
+    if not file.is_file():
+        raise SettingsError("unknown world", got=stem)
+    own = tomllib.loads(file.read_text(encoding="utf-8"))
+    base, places = own.pop("base", ""), own.pop("overrides", {})
+    table = _merged(_table(base), own) if base else own
+    for place, value in places.items():
+        put(table, place, value, where=f"{stem}.toml")
+    return table
+
+
+def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        key: _merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        for key, value in own.items()
+    }
+    return {**base, **both}
+
+
+def put(table: dict[str, Any], place: str, value: object, *, where: str) -> None:
     """Replace one value; a part of a place names a key, or the `name`, `id` or `channel` of a table in a list."""
     *path, last = place.split(".")
     here: Any = table
@@ -42,37 +78,112 @@ def _put(table: dict[str, Any], place: str, value: object, *, where: str) -> Non
         here = _child(here, part, where=f"{where}: {place}")
     known = JourneySettings.__struct_fields__ if here is table else here
     if not isinstance(here, dict) or (here is table and last not in known):
-        names = here if isinstance(here, dict) else ()
-        raise SettingsError("no such place", where=where, got=place, hint=nearest(last, names or known))
+        hint = nearest(last, known if isinstance(known, tuple) else ())
+        raise SettingsError("no such place", where=where, got=place, hint=hint)
     here[last] = msgspec.to_builtins(value)
 
 
 def _child(here: Any, part: str, *, where: str) -> Any:
     if isinstance(here, list):
-        by_name = {item.get("name") or item.get("id") or item.get("channel"): item for item in here}
+        by_name = {str(item.get("name") or item.get("id") or item.get("channel")): item for item in here}
         if part in by_name:
             return by_name[part]
-        raise SettingsError("no such entry", where=where, got=part, hint=nearest(part, [str(name) for name in by_name]))
-    if isinstance(here, dict) and part in here:
-        return here[part]
-    raise SettingsError(
-        "no such place", where=where, got=part, hint=nearest(part, here if isinstance(here, dict) else ())
-    )
+        raise SettingsError("no such entry", where=where, got=part, hint=nearest(part, by_name))
+    keys = here if isinstance(here, dict) else {}
+    if part in keys:
+        return keys[part]
+    raise SettingsError("no such place", where=where, got=part, hint=nearest(part, keys))
 
 
 def telco_journey(
-    *, seed: int, steps: int | None = None, best_fixed: float | None = None, overrides: Mapping[str, object] = NOTHING
+    *, seed: int, steps: int | None = None, best_fixed: float | None = None, overrides: Places = NOTHING
 ) -> JourneyWorld:
-    """Real Telco customers, weekly for two years."""
+    """The 7,043 real Telco customers on their journey, weekly for two years."""
     return _world("telco-journey", seed, steps, best_fixed, overrides)
 
 
-def _world(
-    name: str, seed: int, steps: int | None, best_fixed: float | None, overrides: Mapping[str, object]
+def bank_inbound(
+    *, seed: int, steps: int | None = None, best_fixed: float | None = None, overrides: Places = NOTHING
 ) -> JourneyWorld:
+    """A bank's inbound moments day by day: logins, cash machines, card payments; bookings and idle money as events."""
+    return _world("bank-inbound", seed, steps, best_fixed, overrides)
+
+
+def retail_lifecycle(
+    *, seed: int, steps: int | None = None, best_fixed: float | None = None, overrides: Places = NOTHING
+) -> JourneyWorld:
+    """A shop without contracts, calibrated on CDNOW: buying, lapsing, winning back."""
+    return _world("retail-lifecycle", seed, steps, best_fixed, overrides)
+
+
+def insurance_life_events(
+    *, seed: int, steps: int | None = None, best_fixed: float | None = None, overrides: Places = NOTHING
+) -> JourneyWorld:
+    """An insurer for whom the right moment is a house, a child, a car or a journey."""
+    return _world("insurance-life-events", seed, steps, best_fixed, overrides)
+
+
+def cold_start(
+    *, seed: int, steps: int | None = None, best_fixed: float | None = None, overrides: Places = NOTHING
+) -> JourneyWorld:
+    """Telco, but all are prospects at first, and half of the actions arrive later."""
+    return _world("cold-start", seed, steps, best_fixed, overrides)
+
+
+def sparse_1pct(
+    *, seed: int, steps: int | None = None, best_fixed: float | None = None, overrides: Places = NOTHING
+) -> JourneyWorld:
+    """Telco at a response rate of one per cent."""
+    return _world("sparse-1pct", seed, steps, best_fixed, overrides)
+
+
+def drift(
+    *,
+    seed: int,
+    kind: DriftKind = "gradual",
+    steps: int | None = None,
+    best_fixed: float | None = None,
+    overrides: Places = NOTHING,
+) -> JourneyWorld:
+    """Telco with tastes that turn: gradual over a year, abrupt at the half year, or none."""
+    _one_of("drift", "kind", kind, get_args(DriftKind))
+    return _world("drift", seed, steps, best_fixed, {"drift.kind": kind, **overrides})
+
+
+def fatigue_trap(
+    *,
+    seed: int,
+    wear: Wear = "high",
+    steps: int | None = None,
+    best_fixed: float | None = None,
+    overrides: Places = NOTHING,
+) -> JourneyWorld:
+    """Contacts that pay today and cost the customer tomorrow; wear: none, moderate or high."""
+    _one_of("fatigue-trap", "wear", wear, get_args(Wear))
+    return _world("fatigue-trap", seed, steps, best_fixed, {**WEAR[wear], **overrides})
+
+
+def _one_of(world: str, option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        hint = nearest(value, allowed)
+        raise SettingsError(
+            "not a choice", where=f"world {world}: {option}", got=value, allowed=", ".join(allowed), hint=hint
+        )
+
+
+def _world(name: str, seed: int, steps: int | None, best_fixed: float | None, overrides: Places) -> JourneyWorld:
     given: dict[str, object] = {"steps": steps, "uplift.best_fixed": best_fixed}
     chosen = {place: value for place, value in given.items() if value is not None}
     return JourneyWorld(settings_of(name, {**chosen, **overrides}), seed=seed, name=name)
 
 
-WORLDS: Mapping[str, Callable[..., JourneyWorld]] = {"telco-journey": telco_journey}
+WORLDS: Mapping[str, Callable[..., JourneyWorld]] = {
+    "bank-inbound": bank_inbound,
+    "cold-start": cold_start,
+    "drift": drift,
+    "fatigue-trap": fatigue_trap,
+    "insurance-life-events": insurance_life_events,
+    "retail-lifecycle": retail_lifecycle,
+    "sparse-1pct": sparse_1pct,
+    "telco-journey": telco_journey,
+}
