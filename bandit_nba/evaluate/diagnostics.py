@@ -26,6 +26,12 @@ LEFT_OUT = 0.05  # share of rows excluded above which the rest may be a selectio
 FALSE_ALARM = 0.001  # chance that a statistical check speaks although nothing is wrong
 BLOCKS = 10
 
+SUCCESSES = "weighted successes"
+SUCCESSES_FLOOR = 100.0
+"""Effective rewarded decisions below which an asymptotic interval covers too rarely."""
+SIZE = frozenset({"effective sample size", SUCCESSES})
+"""Checks that more decisions of the same kind would pass; their figures say how many `more`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -70,7 +76,7 @@ def diagnose(
         Whether rows are in the order of decision, so that drift can be seen.
     """
     sample = checked_sample(weights, rewards, groups=groups, reward_range=(-np.inf, np.inf))
-    found = [effective_sample_size(sample), weight_tail(sample), mean_weight(sample)]
+    found = [effective_sample_size(sample), weighted_successes(sample), weight_tail(sample), mean_weight(sample)]
     if unsupported is not None:
         found.append(support(unsupported))
     if self_weights is not None:
@@ -121,7 +127,7 @@ def effective_sample_size(sample: Sample) -> Finding:
             what,
             f"below {ESS_FLOOR:.0f} an interval can be far off the truth and look narrow",
             f"log about {more:,} more decisions, or judge a policy closer to today's",
-            figures,
+            {**figures, "more": float(more)},
         )
     if ess / n < THIN_SHARE:
         return Finding(
@@ -133,6 +139,30 @@ def effective_sample_size(sample: Sample) -> Finding:
             figures,
         )
     return Finding("effective sample size", "fine", what, figures=figures)
+
+
+def weighted_successes(sample: Sample) -> Finding:
+    """On how many rewarded decisions an estimate rests: (sum |w r|)^2 / sum (w r)^2, all of them where weights are 1.
+
+    An interval that leans on the normal distribution, or on a bootstrap, covers too rarely below about 100 of them:
+    at a response rate of 1 % ten thousand effective decisions hold no more.
+    """
+    x = np.abs(sample.weights * sample.rewards)
+    largest = float(x.max())
+    effective = float((x / largest).sum() ** 2 / ((x / largest) ** 2).sum()) if largest > 0 else 0.0
+    what = f"the estimate rests on {effective:,.0f} effective rewarded decisions"
+    figures = {"effective": effective}
+    if effective >= SUCCESSES_FLOOR:
+        return Finding(SUCCESSES, "fine", what, figures=figures)
+    more = ceil(sample.n * (SUCCESSES_FLOOR / effective - 1.0)) if effective > 0 else 10 * sample.n
+    return Finding(
+        SUCCESSES,
+        "stop",
+        what,
+        f"below about {SUCCESSES_FLOOR:.0f} an interval misses the truth more often than it says",
+        f"log about {more:,} more decisions",
+        {**figures, "more": float(more)},
+    )
 
 
 def weight_tail(sample: Sample) -> Finding:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bandit_nba.catalogue import Arm
 from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.decide.batch import Floats
 from bandit_nba.decide.policy import FeatureSettings
@@ -58,18 +59,25 @@ _WITH_MODEL = frozenset({"dm", "dr", "sndr", "switch_dr", "dros"})
 
 
 def best_fixed(
-    early: LoggedDecisions, arms: Sequence[str], *, features: FeatureSettings, rng: np.random.Generator
+    early: LoggedDecisions,
+    arms: Sequence[str],
+    *,
+    features: FeatureSettings,
+    reward_range: tuple[float, float] = (0.0, 1.0),
+    catalogue: Sequence[Arm] = (),
+    rng: np.random.Generator,
 ) -> Fixed:
     """The one of `arms` that is best for everybody who may have it, by the doubly robust estimate on earlier decisions.
 
-    It counts as having learned from all of `early`, so that only later decisions can judge it.
+    It counts as having learned from all of `early`, so that only later decisions can judge it. catalogue: arms among
+    which mandatory ones come first.
     """
-    tried = [Fixed(arm, name=arm) for arm in arms if arm in early.arms and arm != NO_ACTION]
+    tried = [Fixed(arm, name=arm, arms=catalogue) for arm in arms if arm in early.arms and arm != NO_ACTION]
     if not tried:
         raise RefusedError("no arm was ever eligible", where="best fixed", allowed="arms that the log offers")
-    values = judge(early, tried, features=features, estimators=("dr",), rng=rng)
+    values = judge(early, tried, features=features, estimators=("dr",), reward_range=reward_range, rng=rng)
     best = max(values, key=lambda judgement: judgement.estimates["dr"].value)
-    return Fixed(best.policy, chosen_until=float(early.decided_at[-1]), name="best fixed")
+    return Fixed(best.policy, chosen_until=float(early.decided_at[-1]), name="best fixed", arms=catalogue)
 
 
 def _judged(

@@ -10,12 +10,13 @@ from typing import Protocol
 import numpy as np
 
 from bandit_nba.catalogue import Arm
+from bandit_nba.decide.acting import Situation
 from bandit_nba.decide.arbitrate import Arbiter, RewardUnit
-from bandit_nba.decide.batch import Bools, Floats, Ints, gathered_cells
-from bandit_nba.decide.explore import probabilities
+from bandit_nba.decide.batch import Bools, Floats, Ints, Requests, gathered_cells
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.inline import arms_of, decoded
 from bandit_nba.decide.mandatory import Mandatory
+from bandit_nba.decide.policies.learned import LearnedPolicy
 from bandit_nba.decide.policy import Exploration, Policy
 from bandit_nba.decide.prior import shrinkage
 from bandit_nba.decide.scoring import Scorer
@@ -66,26 +67,32 @@ class LoggingPolicy:
 
 
 class Uniform:
-    """Every eligible arm alike."""
+    """Every eligible arm alike; with the catalogue's `arms` given, mandatory actions come first."""
 
     name = "uniform"
     learned_until = -math.inf
 
+    def __init__(self, arms: Sequence[Arm] = ()) -> None:
+        self._arms = arms
+
     def replay(self, log: LoggedDecisions) -> Floats:
         """1 / (number of eligible arms)."""
-        return np.repeat(1.0 / np.diff(log.indptr), np.diff(log.indptr))
+        even = np.repeat(1.0 / np.diff(log.indptr), np.diff(log.indptr))
+        return mandatory_first(log, even, self._arms)
 
 
 class Fixed:
     """One arm for everybody who may have it, for the others "no action", or the first of actions that came inline.
 
-    `chosen_until` is the last decision that was looked at to choose the arm.
+    `chosen_until` is the last decision that was looked at to choose the arm. With the catalogue's `arms` given,
+    mandatory actions come first.
     """
 
-    def __init__(self, arm: str, *, chosen_until: float = -math.inf, name: str = "") -> None:
+    def __init__(self, arm: str, *, chosen_until: float = -math.inf, name: str = "", arms: Sequence[Arm] = ()) -> None:
         self.arm = arm
         self.name = name or f"always {arm}"
         self.learned_until = chosen_until
+        self._arms = arms
 
     def replay(self, log: LoggedDecisions) -> Floats:
         """1 at the arm where it is eligible, otherwise 1 at the first: "no action", or the baseline."""
@@ -93,13 +100,39 @@ class Fixed:
         has_arm = np.logical_or.reduceat(is_arm, log.indptr[:-1])
         is_first = np.zeros(len(log.arm), dtype=np.bool_)
         is_first[log.indptr[:-1]] = True
-        return np.where(is_arm | (is_first & ~has_arm[log.row]), 1.0, 0.0)
+        certain = np.where(is_arm | (is_first & ~has_arm[log.row]), 1.0, 0.0)
+        return mandatory_first(log, certain, self._arms)
+
+
+def mandatory_first(log: LoggedDecisions, probability: Floats, arms: Sequence[Arm]) -> Floats:
+    """A distribution over the log's cells with mandatory ones among `arms` first, as when a policy acts.
+
+    Rows with actions of their own have none.
+    """
+    mandatory = {arm.id for arm in arms if arm.action.mandatory}.intersection(log.arms)
+    if not mandatory:
+        return probability
+    is_mandatory: Bools = np.array([name in mandatory for name in log.arms], dtype=np.bool_)[log.arm]
+    touched = np.logical_or.reduceat(is_mandatory, log.indptr[:-1])
+    if log.brought is not None:
+        touched &= log.brought < 0
+    rows = np.flatnonzero(touched)
+    part, (_, cells) = log.at(rows), gathered_cells(log.indptr, rows)
+    mask, column = _mask(part, arms)
+    dense = np.zeros(mask.shape)
+    known = column[part.arm] >= 0
+    dense[part.row[known], column[part.arm[known]]] = probability[cells][known]
+    first = Mandatory(arms).first(dense, mask)
+    found = probability.copy()
+    found[cells] = np.where(known, first[part.row, column[part.arm]], 0.0)
+    return found
 
 
 class Learned:
     """A frozen model under a policy's features and arbitration; greedy unless an exploration is given.
 
-    Mandatory actions come first, as they do when the policy acts.
+    The distribution is the acting policy's own (`decide.policies.learned`), that of an ensemble's members under
+    Thompson sampling included. Mandatory actions come first, as they do when the policy acts.
     """
 
     def __init__(
@@ -137,22 +170,36 @@ class Learned:
         """The same where all rows choose among these arms."""
         mask, column = _mask(log, arms)
         featuriser = Featuriser(self._policy.features, log.facts.schema)
-        scores = self._scorer.score(featuriser.contexts(log.facts, log.channels), featuriser.arms(arms))
-        prior = shrinkage(arms, self._policy.priors, self._scorer)
-        expected = np.where(mask, scores if prior is None else prior.of(scores), np.nan)
-        arbiter = Arbiter(arms, self._policy.arbitration, reward_unit=self._reward_unit)
-        priority = arbiter.priorities(expected, facts=log.facts, channels=log.channels, decided_at=log.decided_at)
-        chance = probabilities(
-            priority,
-            mask,
-            self._exploration,
-            n=self._scorer.examples_learned,
-            priority_range=self._policy.arbitration.priority_range,
+        situation = Situation(
+            requests=_requests(log),
+            mask=mask,
+            arms=arms,
+            contexts=featuriser.contexts(log.facts, log.channels),
+            arm_features=featuriser.arms(arms),
         )
-        chance = Mandatory(arms).first(chance, mask)
+        acting = LearnedPolicy(
+            self._scorer,
+            self._exploration,
+            arbiter=Arbiter(arms, self._policy.arbitration, reward_unit=self._reward_unit),
+            priority_range=self._policy.arbitration.priority_range,
+            prior=shrinkage(arms, self._policy.priors, self._scorer),
+        )
+        made = Mandatory(arms).distribution(acting.distribution(situation), mask)
         cells = column[log.arm]
-        replayed: Floats = np.where(cells >= 0, chance[log.row, cells], 0.0)
+        replayed: Floats = np.where(cells >= 0, made.probability[log.row, cells], 0.0)
         return replayed
+
+
+def _requests(log: LoggedDecisions) -> Requests:
+    """Logged decisions as requests of nobody in particular."""
+    return Requests(
+        ids=log.ids,
+        customers=[""] * len(log),
+        channels=log.channels,
+        decided_at=log.decided_at,
+        facts=log.facts,
+        readable=np.ones(len(log), dtype=np.bool_),
+    )
 
 
 def _mask(log: LoggedDecisions, arms: Sequence[Arm]) -> tuple[Bools, Ints]:

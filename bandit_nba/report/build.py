@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.errors import SettingsError
+from bandit_nba.evaluate.judge import best_fixed
 from bandit_nba.evaluate.policies import JudgedPolicy, Learned, LoggingPolicy, Uniform
 from bandit_nba.promote.candidate import Candidate, read_policy
 from bandit_nba.promote.frozen import Freezer
 from bandit_nba.promote.ledger import events, searched_among
 from bandit_nba.promote.reading import Reading, read
 from bandit_nba.report import metrics, plots, reach, slices
-from bandit_nba.report.comparison import Comparison, Judged, as_figures, best_fixed, compare
+from bandit_nba.report.comparison import Comparison, Judged, as_figures, compare
 from bandit_nba.report.page import Figure, Page, Section, Tone
 from bandit_nba.report.table import Cell, Column, Table, percent
 from bandit_nba.report.verdict import Verdict, headline, verdict
@@ -86,10 +88,21 @@ def build(
         whole = read(database, workspace, now_s=now_s)
         freezer = Freezer(database, workspace, whole)
         fact = slices.segment_fact(whole.log, segment)
-        judged: list[Judged] = [Judged(LoggingPolicy(), "today's policy"), Judged(Uniform(), "uniform")]
+        judged: list[Judged] = [
+            Judged(LoggingPolicy(), "today's policy"),
+            Judged(Uniform(workspace.catalogue.arms), "uniform"),
+        ]
         early, late = freezer.early, whole.after(freezer.split)
-        if len(early):
-            fixed = best_fixed(early, features=workspace.policy.features, rng=rng, reward_range=workspace.rewards.range)
+        offers = [arm for arm in early.arms if arm != NO_ACTION]
+        if len(early) and offers:
+            fixed = best_fixed(
+                early,
+                offers,
+                features=workspace.policy.features,
+                reward_range=workspace.rewards.range,
+                catalogue=workspace.catalogue.arms,
+                rng=rng,
+            )
             judged.append(Judged(fixed, f"best fixed: {fixed.arm}"))
         judged.append(_greedy(workspace, freezer))
         names = _names([policy.name for policy in files.values()], [path.stem for path in paths])

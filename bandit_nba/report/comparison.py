@@ -2,21 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 
-from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.decide.batch import Floats
 from bandit_nba.decide.policy import FeatureSettings
 from bandit_nba.evaluate import Estimate, estimate_difference
 from bandit_nba.evaluate.diagnostics import Finding, calibration, diagnose, selection, unsupported_mass
 from bandit_nba.evaluate.judge import Judgement, judge
 from bandit_nba.evaluate.log import LoggedDecisions
-from bandit_nba.evaluate.policies import Fixed, JudgedPolicy
-
-RESPONSES = 100.0
-"""Below so many effective rewarded decisions an interval that leans on the normal distribution covers too rarely."""
+from bandit_nba.evaluate.policies import JudgedPolicy
 
 
 @dataclass(frozen=True)
@@ -141,49 +136,15 @@ def gain(log: LoggedDecisions, weights: Floats, *, alpha: float, reward: Floats 
     )
 
 
-def best_fixed(
-    early: LoggedDecisions, *, features: FeatureSettings, reward_range: tuple[float, float], rng: np.random.Generator
-) -> Fixed:
-    """The arm that is best for everybody who may have it, by the doubly robust estimate on the earlier part."""
-    arms = [Fixed(arm, name=arm) for arm in early.arms if arm != NO_ACTION]
-    values = judge(
-        early, arms or [Fixed(NO_ACTION)], features=features, estimators=("dr",), reward_range=reward_range, rng=rng
-    )
-    arm = max(values, key=lambda judgement: judgement.estimates["dr"].value).policy
-    return Fixed(arm, chosen_until=float(early.decided_at[-1]), name="best fixed")
-
-
 def _findings(log: LoggedDecisions, judgement: Judgement, segments: Sequence[str]) -> tuple[Finding, ...]:
     lost = unsupported_mass(judgement.probability, log.probability, log.row, len(log))
-    found = diagnose(judgement.weights, log.reward, groups=log.group, segments=segments, unsupported=lost)
-    order = {"stop": 0, "caution": 1, "fine": 2}
-    return tuple(sorted((*found, responses(log, judgement.weights)), key=lambda finding: order[finding.severity]))
+    return diagnose(judgement.weights, log.reward, groups=log.group, segments=segments, unsupported=lost)
 
 
 def _of_the_log(log: LoggedDecisions) -> tuple[Finding, ...]:
     chosen = np.zeros(len(log.arm))
     chosen[log.chosen] = 1.0
     return calibration(log.probability, chosen), selection(log.left_out, len(log))
-
-
-def responses(log: LoggedDecisions, weights: Floats) -> Finding:
-    """Effective number of rewarded decisions, (sum |w r|)^2 / sum (w r)^2: too few, and intervals are too narrow."""
-    x = np.abs(weights * log.reward)
-    largest = float(x.max())
-    effective = float((x / largest).sum() ** 2 / ((x / largest) ** 2).sum()) if largest > 0 else 0.0
-    what = f"the estimate rests on {effective:,.0f} effective rewarded decisions"
-    figures = {"effective": effective}
-    if effective >= RESPONSES:
-        return Finding("responses", "fine", what, figures=figures)
-    more = ceil(len(log) * (RESPONSES / effective - 1.0)) if effective > 0 else 10 * len(log)
-    return Finding(
-        "responses",
-        "stop",
-        what,
-        f"below about {RESPONSES:.0f} an interval misses the truth more often than it says",
-        f"log about {more:,} more decisions",
-        {**figures, "more": float(more)},
-    )
 
 
 def as_figures(estimate: Estimate) -> Mapping[str, float]:

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Literal
 
-from bandit_nba.evaluate.diagnostics import Finding, decisions_needed
-from bandit_nba.evaluate.result import ESS_FLOOR, Estimate
-from bandit_nba.report.comparison import RESPONSES, Comparison, Contender
+from bandit_nba.evaluate.diagnostics import SIZE, Finding, decisions_needed
+from bandit_nba.evaluate.result import Estimate
+from bandit_nba.report.comparison import Comparison, Contender
 from bandit_nba.report.table import number, percent
 
 Advice = Literal["switch", "keep", "wait", "refused", "none"]
-SIZE = frozenset({"effective sample size", "responses"})  # checks that more decisions of the same kind would pass
 MOST_TIMES = 20  # a gain that would need so many times the log to be seen is too small to wait for
 
 
@@ -39,7 +37,7 @@ def verdict(comparison: Comparison, candidate: Contender, gain: Estimate) -> Ver
     if others:
         why = others[0]
         return Verdict(name, "refused", f"No verdict on {name}: {why.what}. What to do: {why.action}.", shares)
-    more = _needed(candidate, gain, stops)
+    more = _needed(gain, stops)
     if stops:
         sentence = f"Not enough data to judge {name}: about {more:,} more decisions are needed ({stops[0].what})."
         return Verdict(name, "wait", sentence, shares, more)
@@ -65,21 +63,14 @@ def headline(comparison: Comparison, verdicts: Sequence[Verdict]) -> Verdict:
     return _only_today(comparison)
 
 
-def _needed(candidate: Contender, gain: Estimate, stops: Sequence[Finding]) -> int:
+def _needed(gain: Estimate, stops: Sequence[Finding]) -> int:
     """More decisions until the gain that is seen now would be told from 0, and every check of size would pass."""
     n, needed = gain.n, 0
     if gain.value and gain.low <= 0 <= gain.high:
         needed = decisions_needed(gain, abs(gain.value))
     elif gain.low <= 0 <= gain.high:
         needed = (MOST_TIMES + 1) * n
-    for finding in stops:
-        if finding.check == "responses":
-            effective = finding.figures["effective"]
-            needed = max(needed, ceil(n * (RESPONSES / effective - 1.0)) if effective else 10 * n)
-    ess = candidate.value.ess
-    if ess < ESS_FLOOR:
-        needed = max(needed, ceil(n * (ESS_FLOOR / ess - 1.0)) if ess else 10 * n)
-    return _rounded(needed)
+    return _rounded(max(needed, *(int(finding.figures["more"]) for finding in stops), 0))
 
 
 def _rounded(count: int) -> int:

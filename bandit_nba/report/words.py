@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from bandit_nba.evaluate.diagnostics import Finding
+from bandit_nba.evaluate.diagnostics import SUCCESSES_FLOOR, Finding
 from bandit_nba.evaluate.result import ESS_FLOOR
 from bandit_nba.learn.definition import RewardDefinition
-from bandit_nba.report.comparison import RESPONSES
 from bandit_nba.report.page import Severity
 from bandit_nba.report.table import percent
 
@@ -42,7 +41,7 @@ def definitions(definition: RewardDefinition, alpha: float) -> Mapping[str, str]
         "ESS": "Effective sample size: how many decisions of that policy itself the log is worth. Below "
         f"{ESS_FLOOR:.0f} there is no verdict.",
         "effective rewarded decisions": "On how many answers an estimate really rests. Below "
-        f"{RESPONSES:.0f} there is no verdict.",
+        f"{SUCCESSES_FLOOR:.0f} there is no verdict.",
         "contact load": "Share of decisions in which the customer is offered anything at all.",
     }
 

@@ -62,10 +62,10 @@ def judge(workspace: Workspace, world: TelcoWorld, played: Played, *, frozen_mod
     early, late = log.between(-np.inf, after_s), log.between(after_s)
     rng = np.random.default_rng(20_261_122)
     arms = [arm.id for arm in workspace.catalogue.arms]
-    fixed = best_fixed(early, arms, features=workspace.policy.features, rng=rng)
+    fixed = best_fixed(early, arms, features=workspace.policy.features, catalogue=workspace.catalogue.arms, rng=rng)
     policies: list[JudgedPolicy] = [
         LoggingPolicy(),
-        Uniform(),
+        Uniform(workspace.catalogue.arms),
         fixed,
         Learned(scorer, workspace.catalogue.arms, workspace.policy, learned_until=manifest.learned_until),
     ]

@@ -7,7 +7,7 @@ are small (38 to 69 clicks), so that the honest answer is mostly "no verdict", a
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil, inf
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +21,7 @@ from rich.table import Table
 from bandit_nba.errors import NbaError
 from bandit_nba.evaluate import Estimate, estimate, estimate_difference
 from bandit_nba.evaluate.cross_fit import cross_fit
-from bandit_nba.evaluate.diagnostics import Finding, decisions_needed, diagnose
+from bandit_nba.evaluate.diagnostics import SIZE, SUCCESSES, Finding, decisions_needed, diagnose
 from bandit_nba.evaluate.sample import FloatArray
 from experiments.ope.open_bandit_data import (
     CAMPAIGNS,
@@ -43,8 +43,6 @@ ESTIMATORS = {
     "dr": ("DR", "gaussian"),
     "cressie_read": ("CR", "cressie_read"),
 }
-# Fewer weighted clicks than this and the normal intervals do not hold (docstring of `estimate`).
-CLICKS_FLOOR = 100.0
 WISHED_PRECISION = 0.2  # a gain known to within so much of the logged clicks is worth a verdict
 
 
@@ -52,8 +50,7 @@ WISHED_PRECISION = 0.2  # a gain known to within so much of the logged clicks is
 class Judged:
     """One policy on the other's log.
 
-    own: clicks per impression in the judged policy's own log. clicks: how many clicks of its own the weighted clicks
-    are worth, (sum w r)^2 / sum (w r)^2. gain: of the judged policy over the log's.
+    own: clicks per impression in the judged policy's own log. gain: of the judged policy over the log's.
     """
 
     policy: str
@@ -63,7 +60,6 @@ class Judged:
     own: float
     mean_weight: float
     largest_weight: float
-    clicks: float
     estimates: dict[str, Estimate]
     gain: Estimate
     findings: tuple[Finding, ...]
@@ -71,17 +67,13 @@ class Judged:
     @property
     def stops(self) -> list[str]:
         """Why there is no verdict, most serious first; empty where there is one."""
-        found = [f"{finding.what}: {finding.meaning}" for finding in self.findings if finding.severity == "stop"]
-        if self.clicks < CLICKS_FLOOR:
-            found.append(f"{self.clicks:.0f} weighted clicks are too few for an interval ({CLICKS_FLOOR:.0f})")
-        return found
+        return [f"{finding.what}: {finding.meaning}" for finding in self.findings if finding.severity == "stop"]
 
     @property
     def more(self) -> int:
         """About how many more impressions a verdict takes: enough clicks, and a gain known to within a fifth."""
-        n = self.gain.n
-        for_clicks = n * CLICKS_FLOOR / self.clicks - n if self.clicks > 0 else 10 * n
-        return max(0, ceil(for_clicks), decisions_needed(self.gain, WISHED_PRECISION * self.logged))
+        for_size = [int(finding.figures.get("more", 0)) for finding in self.findings if finding.check in SIZE]
+        return max(0, *for_size, decisions_needed(self.gain, WISHED_PRECISION * self.logged))
 
     @property
     def verdict(self) -> str:
@@ -150,7 +142,6 @@ def judge(read: Read, *, policy: str, log: Impressions, own: Impressions) -> Jud
         )
         for name, (_, interval) in ESTIMATORS.items()
     }
-    weighted = weights * log.click
     return Judged(
         policy=policy,
         logger=log.logger,
@@ -159,7 +150,6 @@ def judge(read: Read, *, policy: str, log: Impressions, own: Impressions) -> Jud
         own=float(own.click.mean()),
         mean_weight=float(weights.mean()),
         largest_weight=float(weights.max()),
-        clicks=float(weighted.sum() ** 2 / (weighted @ weighted)) if weighted.any() else 0.0,
         estimates=found,
         gain=estimate_difference(weights, np.ones(len(weights)), log.click, groups=log.page),
         findings=diagnose(weights, log.click, groups=log.page),
@@ -211,7 +201,7 @@ def document(found: list[Judged]) -> list[dict[str, Any]]:
             "ownLog": judged.own,
             "meanWeight": judged.mean_weight,
             "largestWeight": judged.largest_weight,
-            "weightedClicks": judged.clicks,
+            "weightedClicks": next(f.figures["effective"] for f in judged.findings if f.check == SUCCESSES),
             "estimates": judged.estimates,
             "gain": judged.gain,
             "findings": judged.findings,

@@ -5,7 +5,15 @@ import pytest
 
 from bandit_nba.errors import InputError
 from bandit_nba.evaluate import Estimate, estimate
-from bandit_nba.evaluate.diagnostics import decisions_needed, diagnose, unsupported_mass, verdict_allowed
+from bandit_nba.evaluate.diagnostics import (
+    SIZE,
+    decisions_needed,
+    diagnose,
+    unsupported_mass,
+    verdict_allowed,
+    weighted_successes,
+)
+from bandit_nba.evaluate.sample import checked_sample
 
 
 def healthy(n=5000, seed=0):
@@ -37,7 +45,7 @@ def test_a_healthy_log_passes_every_check():
         left_out={"fallback": 10, "immature": 100},
     )
 
-    assert len(findings) == 9
+    assert len(findings) == 10
     assert {finding.severity for finding in findings} == {"fine"}
     assert verdict_allowed(findings)
 
@@ -181,7 +189,7 @@ def test_many_rows_left_out_are_a_caution():
 def test_the_worst_comes_first_and_every_problem_says_what_to_do():
     findings = diagnose(np.full(100, 2.0), np.ones(100), left_out={"immature": 100})
 
-    assert [finding.severity for finding in findings] == ["stop", "stop", "caution", "fine", "fine"][: len(findings)]
+    assert [finding.severity for finding in findings] == ["stop", "stop", "caution", "fine", "fine", "fine"]
     assert all(finding.meaning and finding.action for finding in findings if finding.severity != "fine")
     assert not verdict_allowed(findings)
 
@@ -214,3 +222,25 @@ def test_the_decisions_needed_are_enough():
 def test_wrong_input_is_refused(options):
     with pytest.raises(InputError):
         diagnose([1.0, 1.0], [1.0, 0.0], **options)
+
+
+def test_weighted_successes_by_hand():
+    """Weights 1: the number of rewarded decisions; one weight of 1,000 among them: about one."""
+    rewards = np.zeros(1_000)
+    rewards[:150] = 1.0
+    heavy = np.ones(1_000)
+    heavy[0] = 1_000.0
+
+    even = weighted_successes(checked_sample(np.ones(1_000), rewards))
+    one = weighted_successes(checked_sample(heavy, rewards))
+    none = weighted_successes(checked_sample(heavy, np.zeros(1_000)))
+    few = weighted_successes(checked_sample(np.ones(1_000), (np.arange(1_000) < 40).astype(float)))
+
+    assert even.figures["effective"] == pytest.approx(150)
+    assert even.severity == "fine"
+    # (1000 + 149)^2 / (1000^2 + 149)
+    assert one.figures["effective"] == pytest.approx(1_149**2 / 1_000_149)
+    assert (one.severity, none.severity, none.figures["more"]) == ("stop", "stop", 10_000)
+    # 40 of 1,000: one hundred need 2,500
+    assert few.action == "log about 1,500 more decisions"
+    assert few.check in SIZE

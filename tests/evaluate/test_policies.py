@@ -85,3 +85,46 @@ def test_judging_a_model_on_what_it_learned_from_is_refused():
 
     assert "41 of 100" in str(caught.value.got)
     refuse_seen(policy, log.between(40.0))
+
+
+class Ensemble(ByAge):
+    """Three members for arms no_action, a, b: two favour a, one favours b, everywhere."""
+
+    def score_members(self, contexts, arms):
+        del arms
+        return np.array([[[0.1, 0.9, 0.2]], [[0.1, 0.5, 0.4]], [[0.1, 0.2, 0.9]]]).repeat(len(contexts), axis=1)
+
+
+def test_thompson_sampling_is_replayed_with_the_votes_of_the_ensemble():
+    log = sampled(200, seed=7)
+    policy = Policy(features=FeatureSettings(customer=("segment",), channel=False))
+    exploration = Exploration(kind="thompson", members=3, floor=0.3)
+    thompson = Learned(Ensemble(), CATALOGUE.arms, policy, learned_until=-1.0, exploration=exploration)
+
+    probability = thompson.replay(log)
+
+    names = np.array(log.arms)[log.arm]
+    full = np.diff(log.indptr)[log.row] == 3
+    # .7 of two and one thirds, plus .1 each; where b is not eligible the third member takes a as well
+    assert np.allclose(probability[full & (names == "a")], 0.7 * 2 / 3 + 0.1)
+    assert np.allclose(probability[full & (names == "b")], 0.7 / 3 + 0.1)
+    assert np.allclose(probability[full & (names == "no_action")], 0.1)
+    assert np.allclose(probability[~full & (names == "a")], 0.7 + 0.15)
+
+
+def test_mandatory_actions_come_first_in_every_replay():
+    """b is mandatory; it is eligible in nine rows of ten."""
+    log = sampled(300, seed=8)
+    actions = tuple(Action(id=name, kind="offer", group="g", mandatory=name == "b") for name in ARMS[1:])
+    arms = Catalogue(facts=SCHEMA, actions=actions).arms
+    policy = Policy(features=FeatureSettings(customer=("segment",), channel=False))
+    has_b = np.arange(300) % 10 != 0
+    names = np.array(log.arms)[log.arm]
+
+    for judged in (Uniform(arms), Fixed("a", arms=arms), Learned(ByAge(), arms, policy, learned_until=-1.0)):
+        probability = judged.replay(log)
+        assert np.allclose(probability[(names == "b")], 1.0), judged.name
+        assert np.allclose(probability[has_b[log.row] & (names != "b")], 0.0), judged.name
+        np.testing.assert_allclose(np.add.reduceat(probability, log.indptr[:-1]), 1.0, atol=1e-12)
+    uniform = Uniform(arms).replay(log)
+    assert np.allclose(uniform[~has_b[log.row]], 0.5)
