@@ -28,6 +28,7 @@ COMMANDS = {
     "keys": "Who may call the service, and for what: make, list, rotate or revoke API keys.",
     "audit-log": "Who changed what and when, and whether anybody tampered with that.",
     "models": "List, show or verify what has been learned and published.",
+    "quarantine": "Decisions that could not be learned: list, show, replay or drop them.",
     "audit": "Make every logged decision again, and say whether the log tells the truth.",
     "demo": "Watch the system learn on 7,043 real customers, then read whether it did.",
 }

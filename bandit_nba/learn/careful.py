@@ -1,11 +1,9 @@
 """Learning a batch in which single rows may be poison: they are found by halving and leave no trace."""
 
-from dataclasses import dataclass
-
 from bandit_nba.errors import ModelError, NbaError, StoreError
 from bandit_nba.learn.ensemble import Ensemble
 from bandit_nba.learn.examples import ExampleMaker, Examples
-from bandit_nba.learn.log import LoggedBatch
+from bandit_nba.learn.log import LoggedBatch, Poison
 from bandit_nba.learn.registry import Lineage
 from bandit_nba.learn.typical import RunningMeans
 
@@ -13,14 +11,6 @@ MOST_POISON = 20
 """More rows of one batch than this are no poison: something is wrong with all of them."""
 
 _ROW_ERRORS = (NbaError, ValueError, TypeError, ArithmeticError, LookupError, RuntimeError)
-
-
-@dataclass(frozen=True)
-class Poison:
-    """A decision that cannot be learned, and why."""
-
-    decision: str
-    why: str
 
 
 class CarefulRegressor:
@@ -75,7 +65,7 @@ class CarefulRegressor:
             self._learn(batch.pick(range(middle)), found)
             self._learn(batch.pick(range(middle, len(batch))), found)
             return
-        found.append(Poison(decision=batch.windows.ids[0], why=str(error)))
+        found.append(Poison(decision=batch.windows.ids[0], reason=type(error).__name__, why=str(error)))
         if len(found) > MOST_POISON:
             raise ModelError(
                 f"cannot learn: more than {MOST_POISON} decisions of a batch fail, the last with: {error}",

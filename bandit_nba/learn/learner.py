@@ -11,20 +11,25 @@ model has learned, in the same order, before the next one is published. A newest
 bytes are damaged or gone, is replaced in the same way. The marks in the log stay as they are meanwhile: they say what
 the newest model has learned, which the new lineage has too as soon as it publishes; a crash before that changes
 nothing.
+
+A decision that cannot be learned is quarantined with the reason, and the others are learned as if it had never been
+there. Once it is released (`nba quarantine replay`) it would come too late in the order: so a new lineage begins, which
+learns everything anew with that decision in its place. The weights are thus always those of learning, in order, every
+decision that is not in quarantine.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bandit_nba.catalogue import FactSchema
 from bandit_nba.decide.policy import Policy
 from bandit_nba.errors import ModelError
-from bandit_nba.learn.careful import CarefulRegressor, Poison
+from bandit_nba.learn.careful import CarefulRegressor
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.examples import ExampleMaker
 from bandit_nba.learn.guard import check_bytes
-from bandit_nba.learn.log import START, Checkpoint, Claim, LearningLog, LoggedBatch, Position, Waiting
+from bandit_nba.learn.log import START, Checkpoint, Claim, LearningLog, LoggedBatch, Poison, Position, Waiting
 from bandit_nba.learn.manifest import Probe, StoredModel
 from bandit_nba.learn.options import vw_arguments
 from bandit_nba.learn.parts import joined
@@ -56,7 +61,8 @@ class _Memory:
     """What was learned beyond the newest model; dropped whole when anything fails.
 
     relearn: what a new lineage has yet to learn; None for none. renewed: whether a new lineage is to be published even
-    if nothing has matured since. position: behind the last decision read. oldest: its matures_at, of those pending.
+    if nothing has matured since. released: those of them that left quarantine. position: behind the last decision read.
+    oldest: its matures_at, of those pending.
     """
 
     fence: int
@@ -66,11 +72,25 @@ class _Memory:
     probes: tuple[Probe, ...] = ()
     relearn: Waiting | None = None
     renewed: bool = False
+    released: Sequence[str] = ()
     position: Position = START
     oldest: float | None = None
     pending: list[str] = field(default_factory=list)
-    poison: list[str] = field(default_factory=list)
+    poison: list[Poison] = field(default_factory=list)
     never: list[str] = field(default_factory=list)
+
+
+def lineage_of(policy: Policy, rewards: RewardDefinition, *, feature_version: str) -> Lineage:
+    """What all models under these settings share."""
+    return Lineage(
+        features=policy.features,
+        learning=policy.learning,
+        vw_args=vw_arguments(policy.features, policy.learning),
+        feature_version=feature_version,
+        reward_version=rewards.version,
+        reward_range=rewards.range,
+        members=policy.ensemble,
+    )
 
 
 class Learner:
@@ -103,15 +123,7 @@ class Learner:
         self._batch = batch
         self._most_pending = most_pending
         self._maker = ExampleMaker(policy.features, schema, rewards, catalogue=log.catalogue)
-        self.lineage = Lineage(
-            features=policy.features,
-            learning=policy.learning,
-            vw_args=vw_arguments(policy.features, policy.learning),
-            feature_version=self._maker.featuriser.version,
-            reward_version=rewards.version,
-            reward_range=rewards.range,
-            members=policy.ensemble,
-        )
+        self.lineage = lineage_of(policy, rewards, feature_version=self._maker.featuriser.version)
         self._memory: _Memory | None = None
         self._published_at = float("-inf")
 
@@ -148,7 +160,7 @@ class Learner:
 
     def _step(self, claim: Claim, *, finish: bool) -> LearnReport:
         memory = self._memory
-        if memory is None or memory.fence != claim.fence:
+        if memory is None or memory.fence != claim.fence or (claim.released and not memory.released):
             memory = self._memory = self._resumed(claim)
         before = memory.learned.examples
         poison = [] if finish else self._learn_next(memory, claim)
@@ -170,12 +182,19 @@ class Learner:
     def _resumed(self, claim: Claim) -> _Memory:
         """Go on from the newest model, or begin a lineage."""
         newest = self._log.newest()
-        careful = None if newest is None or unfit(newest, self.lineage) else self._loaded(newest)
+        anew = newest is None or bool(claim.released) or bool(unfit(newest, self.lineage))
+        careful = None if newest is None or anew else self._loaded(newest)
         if newest is None or careful is None:
             waiting = self._log.learned()
             careful = CarefulRegressor(self._maker, self.lineage)
             return _Memory(
-                fence=claim.fence, careful=careful, parent="", learned=Learned(), relearn=waiting, renewed=bool(waiting)
+                fence=claim.fence,
+                careful=careful,
+                parent="",
+                learned=Learned(),
+                relearn=waiting,
+                renewed=bool(waiting),
+                released=claim.released,
             )
         manifest = newest.manifest
         return _Memory(
@@ -241,12 +260,18 @@ class Learner:
                 members=careful.regressor.member_weights(),
                 created_at=self._clock(),
             )
-        return Checkpoint(model=model, learned=memory.pending, quarantined=memory.poison, never=memory.never)
+        return Checkpoint(
+            model=model,
+            learned=memory.pending,
+            quarantined=memory.poison,
+            released=memory.released if model is not None else (),
+            never=memory.never,
+        )
 
     def _durable(self, memory: _Memory, checkpoint: Checkpoint) -> str | None:
         """Forget what no longer waits; the position goes back, since decisions may have been logged late."""
         memory.pending, memory.poison, memory.never = [], [], []
-        memory.position, memory.oldest, memory.renewed = START, None, False
+        memory.position, memory.oldest, memory.renewed, memory.released = START, None, False, ()
         if checkpoint.model is None:
             return None
         self._published_at = self._clock()
@@ -265,5 +290,5 @@ def _learn(memory: _Memory, batch: LoggedBatch) -> list[Poison]:
         [batch.arms[i] for i in kept],
         inline=[batch.inline[i] is not None for i in kept] if batch.inline else (),
     )
-    memory.poison += failed
+    memory.poison += poison
     return poison

@@ -16,10 +16,23 @@ START: Position = (float("-inf"), "")
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to learn. `fence` grows when it changes hands; what matured before `horizon` is complete for good."""
+    """The right to learn. `fence` grows when it changes hands; what matured before `horizon` is complete for good.
+
+    released: decisions that left quarantine and wait to be learned in their place (see `learn.learner`).
+    """
 
     fence: int
     horizon: float
+    released: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Poison:
+    """A decision that cannot be learned. reason: the kind of error; why: the error's own words."""
+
+    decision: str
+    reason: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -73,13 +86,15 @@ class LoggedBatch:
 class Checkpoint:
     """What one transaction makes durable: a model, the decisions that it learned beyond its parent, and the rest.
 
-    model: None where nothing was learned. quarantined: decisions whose rows cannot be learned. never: decisions that
-    cannot be learned any more, because their facts were erased.
+    model: None where nothing was learned. quarantined: decisions whose rows cannot be learned. released: decisions
+    out of quarantine that a new lineage learned in their place. never: decisions that cannot be learned any more,
+    because their facts were erased.
     """
 
     model: StoredModel | None = None
     learned: Sequence[str] = ()
-    quarantined: Sequence[str] = ()
+    quarantined: Sequence[Poison] = ()
+    released: Sequence[str] = ()
     never: Sequence[str] = ()
 
     def __bool__(self) -> bool:

@@ -39,12 +39,13 @@ from bandit_nba.learn.join import Outcomes, Windows
 from bandit_nba.learn.log import Checkpoint, Claim, LoggedBatch, Position
 from bandit_nba.learn.manifest import StoredModel
 from bandit_nba.store import decisions as log
-from bandit_nba.store import definitions, leases, models, serving
+from bandit_nba.store import definitions, leases, models, quarantine, serving
+from bandit_nba.store.archive.restore import NO_ARCHIVE, Archive
 from bandit_nba.store.backlog import Backlog
 from bandit_nba.store.bulk import IN_LIST, chunks, select_in
 from bandit_nba.store.database import Database
 from bandit_nba.store.steady import SteadyClock, steady
-from bandit_nba.store.tables import NEVER, QUARANTINED, TEACHES_NOTHING, decision_facts, decisions, meta, outcomes
+from bandit_nba.store.tables import NEVER, TEACHES_NOTHING, decision_facts, decisions, meta, outcomes
 
 _LEASE = "learner"
 _CLOCK_LOCK = 7_243_501_339  # PostgreSQL advisory lock, any fixed number
@@ -69,6 +70,7 @@ _ROW = (
         decisions.c.matures_at,
         decisions.c.inline_actions,
         decisions.c.slate,
+        decisions.c.archived_on,
     )
     .outerjoin_from(decisions, decision_facts, decision_facts.c.decision == decisions.c.id)
     .order_by(*_ORDER)
@@ -130,8 +132,17 @@ def _move_horizon(connection: sa.Connection, now_s: float) -> None:
 class LearningStore:
     """`learn.log.LearningLog` on a database, for one learner. `holder` must be unique to this process and its start."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], float], holder: str, lease_s: float = 15.0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], float],
+        holder: str,
+        lease_s: float = 15.0,
+        archive: Archive = NO_ARCHIVE,
+    ) -> None:
         self._database = database
+        self._archive = archive
         self._clock = steady(clock)
         self._holder = holder
         self._lease_s = lease_s
@@ -150,7 +161,8 @@ class LearningStore:
             if lease is not None:
                 log.expire(connection, now_s=now_s)
                 _move_horizon(connection, now_s)
-        return None if lease is None else Claim(fence=lease.fence, horizon=now_s)
+            waiting = quarantine.released(connection)
+        return None if lease is None else Claim(fence=lease.fence, horizon=now_s, released=waiting)
 
     def release(self) -> None:
         """Give the lease back, if this learner has it."""
@@ -179,7 +191,7 @@ class LearningStore:
         if after[0] > float("-inf"):
             query = query.where(sa.tuple_(*_ORDER) > sa.tuple_(*map(sa.literal, after)))
         with self._database.read() as connection:
-            return _batch(connection, connection.execute(query).all())
+            return _batch(connection, connection.execute(query).all(), self._archive)
 
     def learned(self) -> Backlog:
         """Sorted by the database and spilled to a file: 1,000,000 ids take three seconds and no memory."""
@@ -189,7 +201,7 @@ class LearningStore:
     def batch(self, ids: Sequence[str]) -> LoggedBatch:
         """Logged decisions by id; `ids` are in learning order already, list by list."""
         with self._database.read() as connection:
-            return _batch(connection, select_in(connection, _BY_ID, ids))
+            return _batch(connection, select_in(connection, _BY_ID, ids), self._archive)
 
     def commit(self, claim: Claim, checkpoint: Checkpoint) -> bool:
         """One transaction: fence, model, marks; False also where the model's parent was quarantined meanwhile."""
@@ -204,7 +216,8 @@ class LearningStore:
                 models.prune(connection)
                 version = checkpoint.model.manifest.version
                 _check_learned_once(_mark(connection, _MARK_UNMARKED, checkpoint.learned, version), checkpoint.learned)
-            _mark(connection, _MARK, checkpoint.quarantined, QUARANTINED)
+                quarantine.settle(connection, checkpoint.released, version)
+            quarantine.hold(connection, checkpoint.quarantined, now_s=self._clock())
             _mark(connection, _MARK, checkpoint.never, NEVER)
         return True
 
@@ -231,9 +244,14 @@ def _check_learned_once(marked: int, ids: Sequence[str]) -> None:
         )
 
 
-def _batch(connection: sa.Connection, rows: Sequence[Any]) -> LoggedBatch:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 10
-    ids, customers, channels, arms, catalogues, facts, decided_at, matures_at, inline, slates = columns
+def _batch(connection: sa.Connection, rows: Sequence[Any], archive: Archive) -> LoggedBatch:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 11
+    ids, customers, channels, arms, catalogues, facts, decided_at, matures_at, inline, slates, archived = columns
+    if any(archived):
+        keys = [key for key in zip(archived, decided_at, ids, strict=True) if key[0] is not None]
+        whole = archive.lessons(keys)
+        facts = tuple([whole[i][0] if i in whole else known for i, known in zip(ids, facts, strict=True)])
+        inline = tuple([whole[i][1] if i in whole else known for i, known in zip(ids, inline, strict=True)])
     windows = Windows(
         ids=ids,
         customers=customers,

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,11 +12,11 @@ import sqlalchemy as sa
 from bandit_nba.catalogue import Action, Catalogue
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import StoreError
-from bandit_nba.learn.log import START, Checkpoint
+from bandit_nba.learn.log import START, Checkpoint, Poison
 from bandit_nba.learn.manifest import Manifest, StoredModel
 from bandit_nba.store import decisions as log
 from bandit_nba.store import definitions, models, outcomes
-from bandit_nba.store.database import Database
+from bandit_nba.store.database import Database, sqlite_url
 from bandit_nba.store.learning import LearningStore, stamp
 from bandit_nba.store.outcomes import Outcome
 from bandit_nba.store.tables import NEVER, decisions
@@ -80,8 +81,9 @@ def test_a_batch_carries_what_was_logged(database: Database, record: Record) -> 
     assert (batch.windows.opens_at.tolist(), batch.windows.closes_at.tolist()) == ([1_000.0], [2_800.0])
 
 
-def test_a_batch_is_read_by_its_index_however_long_the_log_is(database: Database, record: Record) -> None:
+def test_a_batch_is_read_by_its_index_however_long_the_log_is(tmp_path: Path, record: Record) -> None:
     """SQLite's own word for it: a search of the learner's index, no scan and no sorting."""
+    database = Database.open(sqlite_url(tmp_path / "log.db"))
     store(database, *[record(f"d{i}") for i in range(20)])
     source = learning(database, 5_000.0)
     claim = source.claim()
@@ -104,6 +106,7 @@ def test_a_batch_is_read_by_its_index_however_long_the_log_is(database: Database
     assert "outcomes_by_decision" in plans[1]
     assert "outcomes_by_customer" in plans[2]
     assert not any("TEMP B-TREE" in plan or "SCAN" in plan for plan in plans)
+    database.close()
 
 
 def test_outcomes_of_the_batch_and_of_its_customers_meanwhile(database: Database, record: Record) -> None:
@@ -224,7 +227,9 @@ def test_a_commit_under_a_lost_lease_writes_nothing(database: Database, record: 
     assert claim is not None
     assert learning(database, 6_000.0, "b").claim() is not None
 
-    assert not sleeper.commit(claim, Checkpoint(model=model(), learned=["d1"], quarantined=["d1"], never=["d1"]))
+    assert not sleeper.commit(
+        claim, Checkpoint(model=model(), learned=["d1"], quarantined=[Poison("d1", "InputError", "?")], never=["d1"])
+    )
     assert marks(database) == {"d1": None}
 
 
@@ -246,7 +251,7 @@ def test_learned_ids_leave_out_what_never_teaches(database: Database, record: Re
     source = learning(database, 5_000.0)
     claim = source.claim()
     assert claim is not None
-    source.commit(claim, Checkpoint(model=model(), learned=["a", "b"], quarantined=["c"]))
+    source.commit(claim, Checkpoint(model=model(), learned=["a", "b"], quarantined=[Poison("c", "InputError", "?")]))
 
     assert source.learned().take(5) == ["b", "a"]
     assert list(source.batch(["a", "b", "gone"]).windows.ids) == ["b", "a"]
