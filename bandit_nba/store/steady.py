@@ -37,8 +37,9 @@ class SteadyClock:
         """The time now, never less than what was told before."""
         with self._lock:
             system, at = self._clock(), self._monotonic()
-            ahead = max(0.0, self._ahead_s - (at - self._read_at) / 2)
-            now = max(system + ahead, self._last)
+            now = max(system, self._last)
+            if self._ahead_s > 0.0:
+                now = max(now, self._last + (at - self._read_at) / 2)
             if now - system > self._ahead_s + WORTH_TELLING_S:
                 log.warning("the system's clock is %.1f s behind; time goes on at half speed", now - system)
             self._read_at, self._ahead_s, self._last = at, now - system, now

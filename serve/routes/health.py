@@ -2,10 +2,12 @@
 
 import msgspec
 
+from bandit_nba.errors import StoreError
 from bandit_nba.online.replica import Replica
 from bandit_nba.online.status import Status
 from serve import problem as problems
 from serve.endpoint import Call, Operation, Reply
+from serve.refusal import refused
 from serve.wire import Health
 
 _ALIVE = msgspec.json.encode(Health(status="alive"))
@@ -19,7 +21,10 @@ def operations(replica: Replica) -> list[Operation]:
         return Reply(200, _ALIVE)
 
     async def ready(_: Call) -> Reply:
-        await replica.check()
+        try:
+            await replica.check()
+        except StoreError as error:
+            raise refused(problems.NO_STORE, _reason(error), hint=error.hint) from error
         return Reply(200, _READY)
 
     async def status(_: Call) -> Reply:
@@ -48,9 +53,14 @@ def operations(replica: Replica) -> list[Operation]:
             method="GET",
             path="/readyz",
             name="getReadiness",
-            summary="200 if a decision could be stored now.",
+            summary="200 if a decision could be stored now; otherwise why not.",
             handler=ready,
             replies={200: (Health,)},
             refuses=problems.OF_STORE,
         ),
     ]
+
+
+def _reason(error: StoreError) -> str:
+    """Why nothing can be stored, in our own words: the driver's, in brackets, may name files and hosts."""
+    return f"nothing can be stored: the store {error.what.partition(' (')[0]}"

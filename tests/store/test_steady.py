@@ -46,6 +46,19 @@ def test_put_back_it_goes_on_at_half_speed_until_the_system_has_caught_up() -> N
     assert clock() == times.system_s
 
 
+def test_put_back_and_forward_again_it_is_the_systems_clock_at_once() -> None:
+    times = Times()
+    clock = of(times)
+    assert clock() == 1_000.0
+
+    times.system_s -= 60.0
+    assert clock() == 1_000.0
+    times.system_s += 600.0
+    assert clock() == 1_540.0
+    times.pass_(3.0)
+    assert clock() == 1_543.0
+
+
 def test_it_can_be_told_of_a_later_time() -> None:
     times = Times()
     clock = of(times)

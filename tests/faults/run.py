@@ -1,0 +1,35 @@
+"""Plays one scenario, from a fresh workspace to the checked history."""
+
+import sys
+from pathlib import Path
+
+from tests.faults.check import Counts
+from tests.faults.scenarios import SCENARIOS
+from tests.faults.world import World
+
+ROUNDS = {"short": 1, "long": 8}
+
+
+def names(profile: str) -> list[str]:
+    """The scenarios of a profile."""
+    return [name for name, scenario in SCENARIOS.items() if profile == "long" or not scenario.heavy]
+
+
+def play(name: str, *, profile: str, seed: int, directory: Path) -> tuple[Counts, list[str]]:
+    """Counts and violations; `directory` is made and holds workspace, history and logs."""
+    scenario = SCENARIOS[name]
+
+    def tell(what: str) -> None:
+        print(f"  {name}: {what}", file=sys.stderr, flush=True)
+
+    world = World.make(
+        directory, seed=f"{seed}-{name}", tell=tell, replicas=scenario.replicas, learners=scenario.learners
+    )
+    try:
+        if scenario.first is not None:
+            scenario.first(world)
+        world.begin()
+        scenario.run(world, ROUNDS[profile])
+        return world.finish()
+    finally:
+        world.stop()

@@ -1,0 +1,180 @@
+"""A running service under load: replicas, a learner, clients with a history; then everything is checked."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import sqlalchemy as sa
+
+from bandit_nba.store.database import Database
+from bandit_nba.workspace import open_workspace
+from tests.faults.check import Counts, check
+from tests.faults.history import History
+from tests.faults.load import Load
+from tests.faults.processes import Process
+from tests.faults.shim import Rule, build
+from tests.faults.workspace import WAIT_S, make_workspace
+
+LEARNS_WITHIN_S = 60.0
+STRIKES_WITHIN_S = 30.0
+_LEFT = "SELECT count(*) FROM decisions WHERE learned_in IS NULL"
+_LAST = "SELECT max(matures_at) FROM decisions"
+
+
+@dataclass
+class World:
+    """directory: holds workspace, history and logs. tell: says in a few words what goes on."""
+
+    directory: Path
+    rng: random.Random
+    tell: Callable[[str], None]
+    replicas: list[Process] = field(default_factory=list)
+    learners: list[Process] = field(default_factory=list)
+
+    @classmethod
+    def make(
+        cls,
+        directory: Path,
+        *,
+        seed: str,
+        tell: Callable[[str], None],
+        replicas: int = 1,
+        learners: int = 1,
+        database: str = "",
+    ) -> Self:
+        """A fresh workspace and processes that do not run yet. database: the URL of its store, "" for a file."""
+        directory.mkdir(parents=True)
+        workspace, shim = make_workspace(directory / "w", database=database), build(directory)
+        world = cls(directory, random.Random(seed), tell)
+        world.replicas += [Process("replica", workspace, shim, f"replica-{i}") for i in range(replicas)]
+        world.learners += [Process("learner", workspace, shim, f"learner-{i}") for i in range(learners)]
+        world.history = History(directory / "history.jsonl")
+        return world
+
+    history: History = field(init=False)
+    load: Load = field(init=False)
+
+    @property
+    def workspace(self) -> Path:
+        """Its directory."""
+        return self.directory / "w"
+
+    @property
+    def processes(self) -> list[Process]:
+        """All of them."""
+        return [*self.replicas, *self.learners]
+
+    def start(self) -> None:
+        """Start what does not run, wait until replicas are ready."""
+        for process in self.processes:
+            if not process.alive:
+                process.start()
+        for process in self.replicas:
+            process.wait_until_ready()
+
+    def begin(self, *, threads: int = 4) -> None:
+        """Start everything, and the clients."""
+        self.start()
+        ports = [process.port for process in self.replicas]
+        self.load = Load(self.history, ports, seed=self.rng.randrange(2**32), threads=threads)
+
+    def run(self, seconds: float) -> None:
+        """Let time pass under load."""
+        time.sleep(seconds)
+
+    def kill_at(self, process: Process, rule: Rule, *, point: str) -> None:
+        """Let the shim kill a process at a named point, then start it again."""
+        self.tell(f"kill -9 of {process.name}: {point}")
+        process.faults.arm(rule)
+        if not process.wait_until_dead(within_s=STRIKES_WITHIN_S):
+            self.history.violated(f"the runner: {process.name} never came to the point {point!r}")
+            process.kill()
+        process.faults.disarm()
+        self.start()
+
+    def fail(self, process: Process, rule: Rule, *, point: str) -> None:
+        """Let calls fail until the rule is used up; the process must live on."""
+        self.tell(f"{process.name}: {point}")
+        process.faults.arm(rule)
+        give_up = time.monotonic() + STRIKES_WITHIN_S
+        while process.faults.hits < max(rule.times, 1):
+            if time.monotonic() > give_up:
+                self.history.violated(f"the runner: {process.name} never came to the point {point!r}")
+                break
+            time.sleep(0.02)
+        if rule.times:
+            process.faults.disarm()
+        if not process.alive:
+            self.history.violated(f"{process.name} died of {point}")
+            self.start()
+
+    def put_clocks(self, *, replicas: float, learners: float) -> None:
+        """How far the clocks are off, in seconds; they survive restarts."""
+        for process in self.replicas:
+            process.faults.put_clock(replicas)
+        for process in self.learners:
+            process.faults.put_clock(learners)
+
+    def damage_newest_model(self, column: str) -> None:
+        """Flip one bit of it in the store; nothing may run meanwhile."""
+        engine = sa.create_engine(open_workspace(self.workspace).database_url)
+        with engine.begin() as connection:
+            query = f"SELECT version, {column} FROM models ORDER BY serial DESC LIMIT 1"  # noqa: S608 (our own names)
+            version, content = connection.execute(sa.text(query)).one()
+            damaged = bytearray(content)
+            damaged[self.rng.randrange(len(damaged))] ^= 1 << self.rng.randrange(8)
+            change = sa.text(f"UPDATE models SET {column} = :content WHERE version = :version")  # noqa: S608
+            connection.execute(change, {"content": bytes(damaged), "version": version})
+        engine.dispose()
+
+    def wait_until_ready_again(self, process: Process, *, within_s: float) -> None:
+        """A replica must recover by itself."""
+        give_up = time.monotonic() + within_s
+        while (found := process.ready())[0] != 200:
+            if time.monotonic() > give_up:
+                self.history.violated(f"{process.name} is not ready {within_s:g} s after its fault was over: {found}")
+                return
+            time.sleep(0.05)
+
+    def finish(self) -> tuple[Counts, list[str]]:
+        """End the load, answer what is left, learn everything, stop in order, and check."""
+        for process in self.processes:
+            process.faults.disarm()
+        self.load.stop()
+        self.start()
+        self.tell("send again what has no answer")
+        self.load.settle()
+        self.load.repeat(most=40, rng=self.rng)
+        self.tell("wait until everything is learned")
+        self._wait_until_learned()
+        for process in [*self.replicas, *self.learners]:
+            code = process.end()
+            if code not in (0, -15):
+                self.history.violated(f"{process.name} did not end in order: exit code {code}")
+        self.history.close()
+        self.tell("check the history against the log")
+        return check(self.workspace, self.history, until_s=float("inf"))
+
+    def stop(self) -> None:
+        """Kill whatever still runs."""
+        for process in self.processes:
+            process.kill()
+
+    def _wait_until_learned(self) -> None:
+        database = Database.open(open_workspace(self.workspace).database_url, create=False)
+        give_up = time.monotonic() + LEARNS_WITHIN_S + WAIT_S
+        try:
+            while True:
+                with database.read() as connection:
+                    left = connection.execute(sa.text(_LEFT)).scalar_one()
+                if not left:
+                    return
+                if time.monotonic() > give_up:
+                    self.history.violated(f"P4: {left} decisions are not learned {LEARNS_WITHIN_S:g} s later")
+                    return
+                time.sleep(0.1)
+        finally:
+            database.close()
