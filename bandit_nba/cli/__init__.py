@@ -27,9 +27,11 @@ COMMANDS = {
     "promote": "Let a policy act once it surely earns more than today's, and watch it afterwards.",
     "keys": "Who may call the service, and for what: make, list, rotate or revoke API keys.",
     "audit-log": "Who changed what and when, and whether anybody tampered with that.",
+    "log": "The decision log: archive closed days, export it, import one from elsewhere.",
     "models": "List, show or verify what has been learned and published.",
     "quarantine": "Decisions that could not be learned: list, show, replay or drop them.",
     "audit": "Make every logged decision again, and say whether the log tells the truth.",
+    "experiment": "List, run (resumable, on any number of processes) and report what researchers compare.",
     "demo": "Watch the system learn on 7,043 real customers, then read whether it did.",
 }
 

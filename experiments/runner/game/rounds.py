@@ -1,0 +1,108 @@
+"""N rounds of a world, fixed before anybody plays: who comes, what is possible, and by how much luck it would succeed.
+
+Every player of one (scenario, seed) meets the same customers with the same luck: the reward of arm a in round t is 1
+where `luck[t] < q[t, a]`, so that two players differ by what they choose alone.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from bandit_nba.catalogue import Catalogue
+from bandit_nba.catalogue.rules import compile_rules
+from bandit_nba.decide.acting import Situation
+from bandit_nba.decide.batch import Bools, Floats, Ints, Requests
+from bandit_nba.decide.engine import Engine
+from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.policy import FeatureSettings, Policy
+from bandit_nba.decide.salt import Salt
+from bandit_nba.settings import parse
+from simulators import registry
+from simulators.tastes import TasteKind
+from simulators.telco_workspace import telco_policy
+
+START_S = 1_600_000_000.0
+
+
+@dataclass(frozen=True)
+class Game:
+    """requests: N rows. mask, q: (N, K), eligible arms and true expected rewards. luck: (N,), uniform in [0, 1)."""
+
+    catalogue: Catalogue
+    features: FeatureSettings
+    requests: Requests
+    customer: Ints
+    mask: Bools
+    q: Floats
+    luck: Floats
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.luck)
+
+    def rewards(self, rows: slice, chosen: Ints) -> Floats:
+        """What these rows earn with these arms, float64, 0 or 1."""
+        q = self.q[rows]
+        return (self.luck[rows] < q[np.arange(len(q)), chosen]).astype(np.float64)
+
+    @cached_property
+    def best(self) -> Floats:
+        """The oracle's expected reward in each round, (N,)."""
+        found: Floats = np.where(self.mask, self.q, -np.inf).max(axis=1)
+        return found
+
+    @cached_property
+    def best_fixed(self) -> int:
+        """The arm that is truly best when it is always taken, "no action" where it is not possible."""
+        return int(np.where(self.mask, self.q, self.q[:, :1]).mean(axis=0).argmax())
+
+    @cached_property
+    def situation(self) -> Situation:
+        """All rounds as an acting policy is shown them, under the game's features."""
+        engine = engine_of(self, Policy(features=self.features), key=b"situation")
+        return engine.situation(self.requests, engine.eligible(self.requests))
+
+
+def engine_of(game: Game, policy: Policy, *, key: bytes) -> Engine:
+    """The product's engine over the game's catalogue."""
+    salt = Salt(id="experiment", key=key.ljust(32, b"\0")[:32])
+    return Engine(game.catalogue, compile_rules(game.catalogue), policy, salt, reward_unit="response")
+
+
+def make_game(options: Mapping[str, Any], *, seed: int, rounds: int) -> Game:
+    """The rounds of a scenario: `world` names it, `world_options` go to the world, which gets `seed` as well.
+
+    A world that can shuffle (a data set) is gone through once; others are sampled. Models are as wide as the rule of
+    thumb in policy.toml asks: at least ten weights per pair of context term and arm.
+    """
+    given = dict(options.get("world_options", {}))
+    if isinstance(given.get("kind"), Mapping):
+        given["kind"] = TasteKind(**given["kind"])
+    world: Any = registry.make(str(options["world"]), seed=seed, **given)
+    rng = np.random.default_rng([0x6A3E, seed])
+    shuffled = getattr(world, "shuffled", None)
+    customer = shuffled(rng, rounds) if shuffled else world.sample_customers(rng, rounds)
+    n = len(customer)
+    q = world.q[customer]
+    requests = world.requests(customer, ids=[f"{i:08d}" for i in range(n)], decided_at=START_S + np.arange(n))
+    features = getattr(world, "features", None) or parse(telco_policy(), Policy, where="policy.toml").features
+    return Game(
+        catalogue=world.catalogue,
+        features=msgspec.structs.replace(features, bits=_bits(world, features, requests)),
+        requests=requests,
+        customer=customer,
+        mask=world.eligible[customer],
+        q=q,
+        luck=rng.random(n),
+        seed=seed,
+    )
+
+
+def _bits(world: Any, features: FeatureSettings, requests: Requests) -> int:
+    terms = len(Featuriser(features, world.catalogue.facts).contexts(requests.facts, requests.channels).hashes)
+    return max(10, math.ceil(math.log2(10 * terms * len(world.catalogue.arms))))
