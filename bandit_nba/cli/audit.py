@@ -68,6 +68,7 @@ def _audit(
     import numpy as np
 
     from bandit_nba.decide.audit import audit as audit_records
+    from bandit_nba.store.archive.restore import Archive
     from bandit_nba.store.database import Database
     from bandit_nba.store.decisions import counts
     from bandit_nba.store.past import StoredPast, past_records
@@ -92,7 +93,7 @@ def _audit(
             task = bar.add_task("", total=total if limit is None or total is None else min(total, limit))
             source = StoredPast(database, workspace.salts)
             return audit_records(
-                past_records(database, since_s=start, limit=limit),
+                past_records(database, since_s=start, limit=limit, archive=Archive(workspace.archive_folder)),
                 source,
                 rng=np.random.default_rng(seed),
                 progress=lambda rows: bar.advance(task, rows),

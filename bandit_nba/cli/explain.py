@@ -56,13 +56,15 @@ def explain(
 def _explained(directory: Path, decision: str, lang: Lang) -> "ExplanationAnswer":
     # Imported here: `nba --help` must not load numpy and the database.
     from bandit_nba.online.explaining import Explaining
+    from bandit_nba.store.archive.restore import Archive
     from bandit_nba.store.database import Database
     from bandit_nba.workspace import open_workspace
 
     workspace = open_workspace(directory)
     database = Database.open(workspace.database_url, create=False)
     try:
-        return Explaining(database, workspace.salts, workspace.labels).explain(decision, lang.value)
+        archive = Archive(workspace.archive_folder)
+        return Explaining(database, workspace.salts, workspace.labels, archive=archive).explain(decision, lang.value)
     finally:
         database.close()
 

@@ -15,6 +15,7 @@ from bandit_nba.decide.telling import Told, tell
 from bandit_nba.errors import UnknownIdError
 from bandit_nba.online.messages import DecisionKind, Message
 from bandit_nba.store import decisions as decision_store
+from bandit_nba.store.archive.restore import NO_ARCHIVE, Archive
 from bandit_nba.store.database import Database
 from bandit_nba.store.past import StoredPast
 
@@ -122,8 +123,11 @@ class ExplanationAnswer(Message, frozen=True, kw_only=True):
 class Explaining:
     """Explains the decisions of one workspace; safe to share between threads."""
 
-    def __init__(self, database: Database, salts: Mapping[str, Salt], labels: Dictionary) -> None:
+    def __init__(
+        self, database: Database, salts: Mapping[str, Salt], labels: Dictionary, *, archive: Archive = NO_ARCHIVE
+    ) -> None:
         self._database = database
+        self._archive = archive
         self._labels = labels
         self._past = Past(StoredPast(database, salts))
 
@@ -141,7 +145,7 @@ class Explaining:
             record = decision_store.get(connection, decision)
         if record is None:
             raise UnknownIdError("no such decision", where="decisionId", got=decision)
-        row = logged(record)
+        row = logged(self._archive.records([record])[0])
         found = explain_logged(row, self._past)
         engine = self._past.engine(row.versions, inline_actions=row.inline_actions)
         arms = {arm.id: arm for arm in engine.arms}

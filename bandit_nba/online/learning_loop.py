@@ -13,6 +13,7 @@ from bandit_nba.errors import NbaError
 from bandit_nba.learn.learner import Learner, LearnReport
 from bandit_nba.online import definitions
 from bandit_nba.online.repeat import Repeat
+from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.database import Database
 from bandit_nba.store.learning import LearningStore
 from bandit_nba.store.steady import steady
@@ -59,7 +60,7 @@ class LearningLoop:
         workspace = definitions.register(workspace, database, clock=clock)
         holder = f"{socket.gethostname()[:24]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         learner = Learner(
-            LearningStore(database, clock=clock, holder=holder),
+            LearningStore(database, clock=clock, holder=holder, archive=Archive(workspace.archive_folder)),
             policy=workspace.policy,
             rewards=workspace.rewards,
             schema=workspace.catalogue.facts,

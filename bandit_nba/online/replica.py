@@ -42,6 +42,7 @@ from bandit_nba.online.profiles import ProfileBook
 from bandit_nba.online.punctual import Pending, Punctual
 from bandit_nba.store import contacts as contact_store
 from bandit_nba.store import decisions as decision_store
+from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.database import Database
 from bandit_nba.store.group_commit import GroupCommit
 from bandit_nba.store.learning import stamp
@@ -78,7 +79,9 @@ class Replica:
         self.late = LateDecider(workspace, database, self.feed, clock=clock, catalogues=self.catalogues)
         self.collector = Collector(workspace, database, clock=clock, catalogues=self.catalogues)
         self.profiles = ProfileBook(workspace, database, clock=clock, catalogues=self.catalogues)
-        self.explaining = Explaining(database, workspace.salts, workspace.labels)
+        self.explaining = Explaining(
+            database, workspace.salts, workspace.labels, archive=Archive(workspace.archive_folder)
+        )
         self.overriding = Overriding(workspace.pseudonym_key, database, clock=clock)
         self.picking = Picking(database, clock=clock)
         self._clock = clock

@@ -73,6 +73,10 @@ class Archive:
                 columns[name] = [found[i][place] if i in found else value for i, value in rows]
         return replace(chunk, **columns)
 
+    def lessons(self, keys: Sequence[Key]) -> dict[str, tuple[bytes | None, bytes | None]]:
+        """By id what learning needs of these rows: facts and actions that came inline; raises as `records` does."""
+        return {decision: (row[-1], row[-2]) for decision, row in self.rows(keys).items()}
+
     def rows(self, keys: Sequence[Key]) -> dict[str, tuple[Any, ...]]:
         """By id what the archive has of these rows: the columns `LEAVES`, then the facts, None where erased.
 
