@@ -40,6 +40,7 @@ from bandit_nba.online.ticket import Ticket
 from bandit_nba.store import contacts as contact_store
 from bandit_nba.store import decisions as decision_store
 from bandit_nba.store import definitions as definition_store
+from bandit_nba.store import failure
 from bandit_nba.store.database import Database
 from bandit_nba.store.decisions import Stored
 from bandit_nba.store.learning import hold_horizon
@@ -235,6 +236,7 @@ class Decider:
         """Log what was made in one short transaction; or, where an id is known already, none of it."""
         made = list(batch.made.values())
         fresh: list[DecisionRecord] = []
+        committing = False
         try:
             with self._database.write() as connection:
                 horizon = hold_horizon(connection)
@@ -249,13 +251,15 @@ class Decider:
                 decision_store.insert(connection, fresh)
                 if self._catalogues.current().needs is not None:
                     contact_store.raise_versions(connection, {r.customer for r in fresh if contacts_of(r)})
+                committing = True
         except sa.exc.IntegrityError:
             batch.give_back(fresh)
             if not self._take(batch, list(batch.made.values())):
                 raise
             return
-        except BaseException:
-            batch.give_back(fresh)
+        except BaseException as error:
+            if not (committing and failure.in_doubt(error)):
+                batch.give_back(fresh)  # else nobody may say that nothing was kept
             raise
         batch.keep(fresh)
         batch.make_again(batch.made)

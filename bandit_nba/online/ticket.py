@@ -22,5 +22,5 @@ class Ticket:
         return True
 
     def give_back(self) -> None:
-        """Let others take it: what it was taken for has failed."""
+        """Let others take it: what it was taken for has failed, and surely nothing was written."""
         self._free.append(None)
