@@ -1,7 +1,8 @@
-"""`nba models list|show|verify DIR`: what has been learned and published, and whether it is sound."""
+"""`nba models list|show|publish|rollback|verify DIR`: what was learned, what serves, and whether it is sound."""
 
 import datetime
-from collections.abc import Iterator
+import getpass
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,17 +11,22 @@ import msgspec
 import typer
 
 from bandit_nba.cli.failure import as_dict, block, reported
-from bandit_nba.errors import ModelError, UnknownIdError
+from bandit_nba.errors import InputError, ModelError, UnknownIdError
 
 if TYPE_CHECKING:
+    from bandit_nba.learn.guard import Demands
     from bandit_nba.learn.manifest import Manifest
     from bandit_nba.store.database import Database
     from bandit_nba.store.models import ModelRow
+    from bandit_nba.store.serving import Change
+    from bandit_nba.workspace import Workspace
 
 app = typer.Typer()
 
 Directory = Annotated[Path, typer.Argument(help="The workspace.", metavar="DIR")]
 Version = Annotated[str, typer.Argument(help="A model's version; by default the newest.", metavar="[VERSION]")]
+Why = Annotated[str, typer.Option(help="The reason; kept with the change.")]
+Who = Annotated[str, typer.Option(help="Who changes it; by default this account's name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -29,10 +35,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")
 def list_models(
     directory: Directory,
     *,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most this many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most this many models, and changes.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest models, newest first.
+    """List the newest models, newest first: which one serves, which are quarantined, and who changed that.
 
     Examples:
 
@@ -40,23 +46,45 @@ def list_models(
 
       nba models list demo --limit 100 --json
     """
-    from bandit_nba.store import models
+    from bandit_nba.store import models, serving
 
     with _database(directory) as database, database.read() as connection:
         found = models.listing(connection, limit=limit)
+        current = serving.serving(connection)
+        last = serving.last_change(connection)
+        changes = serving.changes(connection, limit=limit)
+        away = serving.quarantined(connection)
+    states = {current: "serves"} | dict.fromkeys(away, "quarantined")
     if as_json:
-        _print({"models": [{"serial": row.serial, **_summary(row.manifest)} for row in found]})
+        rows = [
+            {"serial": row.serial, "state": states.get(row.manifest.version, ""), **_summary(row.manifest)}
+            for row in found
+        ]
+        _print(
+            {
+                "serves": current,
+                "follows": last is None or not last.serves,
+                "models": rows,
+                "quarantined": {one.version: one.why for one in away.values()},
+                "changes": [_change(change) for change in changes],
+            }
+        )
         return
-    rows = [("SERIAL", "VERSION", "PARENT", "EXAMPLES", "PUBLISHED (UTC)", "LEARNED UNTIL (UTC)"), *map(_row, found)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    lines = [
+        ("SERIAL", "VERSION", "PARENT", "EXAMPLES", "PUBLISHED (UTC)", "LEARNED UNTIL (UTC)", "STATE"),
+        *((*_row(row), states.get(row.manifest.version, "")) for row in found),
+    ]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    if last is not None:
+        _tell(changes, follows=not last.serves, directory=directory)
 
 
 @app.command()
 @reported
 def show(directory: Directory, version: Version = "", *, as_json: AsJson = False) -> None:
-    """Show one model's manifest: origin, settings, checksums.
+    """Show one model's manifest: origin, settings, checksums; and when it was put in place, put back or put away.
 
     Examples:
 
@@ -64,16 +92,92 @@ def show(directory: Directory, version: Version = "", *, as_json: AsJson = False
 
       nba models show demo 0b5c1e7f9a2d --json
     """
-    from bandit_nba.store import models
+    from bandit_nba.store import models, serving
 
     with _database(directory) as database:
         manifest = models.manifest_of(database, version or _newest(database))
+        with database.read() as connection:
+            away = serving.quarantined(connection).get(manifest.version)
+            changes = serving.changes(connection, limit=100_000)
+    concerned = [change for change in changes if manifest.version in (change.before, change.serves)]
     content = _content(manifest)
     if as_json:
-        _print(content)
+        _print({**content, "quarantined": away.why if away else "", "changes": [_change(c) for c in concerned]})
         return
     for name, value in content.items():
         print(f"{name:<16} {' '.join(f'{v:.4g}' for v in value) if isinstance(value, list) else value}")
+    if away:
+        print(f"{'quarantined':<16} {_utc(away.at)} {away.why}")
+    for change in concerned:
+        print(f"{'change':<16} {_in_words(change)}")
+
+
+@app.command()
+@reported
+def publish(
+    directory: Directory,
+    version: Annotated[str, typer.Argument(help="The model's version.", metavar="[VERSION]")] = "",
+    *,
+    newest: Annotated[
+        bool, typer.Option("--newest", help="Follow the learner again: the newest model, and each newer one.")
+    ] = False,
+    why: Why = "",
+    who: Who = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let a model serve, on all replicas within two seconds, while the service runs.
+
+    A model published by name stays, whatever the learner publishes, until the next `publish` or `rollback`; --newest
+    lets the learner's models serve again. Learning goes on in either case, from the learner's own newest model. A model
+    that the static guard refuses is not published, and the one before goes on.
+
+    Examples:
+
+      nba models publish demo 0b5c1e7f9a2d --why "compare with last week's"
+
+      nba models publish demo --newest --why "the fault is mended"
+    """
+    from bandit_nba.online import serving
+
+    if bool(version) == newest:
+        raise InputError(
+            "name a model, or say --newest", where="nba models publish", hint=f"nba models list {directory} names them"
+        )
+    with _workspace(directory) as (workspace, database):
+        if newest:
+            made = serving.follow(database, who=who or actor(), why=why)
+        else:
+            made = serving.publish(workspace, database, version, who=who or actor(), why=why)
+        _done(made, database, as_json=as_json)
+
+
+@app.command()
+@reported
+def rollback(
+    directory: Directory,
+    version: Annotated[str, typer.Argument(help="An earlier model; by default the last before.")] = "",
+    *,
+    why: Why = "",
+    who: Who = "",
+    as_json: AsJson = False,
+) -> None:
+    """Go back to an earlier model, on all replicas within two seconds, while the service runs.
+
+    Without a version it goes back to the last model before that passes the static guard; again, to the one before that.
+    The model stays until the next change. Learning goes on meanwhile, from the learner's own newest model: so what was
+    learned is not lost, and `nba models publish DIR --newest` lets it serve.
+
+    Examples:
+
+      nba models rollback demo --why "complaints since noon"
+
+      nba models rollback demo 0b5c1e7f9a2d --json
+    """
+    from bandit_nba.online import serving
+
+    with _workspace(directory) as (workspace, database):
+        made = serving.roll_back(workspace, database, version, who=who or actor(), why=why)
+        _done(made, database, as_json=as_json)
 
 
 @app.command()
@@ -85,9 +189,11 @@ def verify(
     every: Annotated[bool, typer.Option("--all", help="Every model there is.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check models as a replica does before one serves; exit code 1 when one is not sound.
+    """Check models by the static guard, as a replica does before one serves; exit code 1 when one is not sound.
 
-    Checked: lengths and checksums, VW arguments, finite weights, and what a few learned decisions are expected to earn.
+    Checked: lengths and checksums, VW arguments, finite weights, what VW expected of a few learned decisions, and that
+    model and policy fit, exploration included. With --all a sound model that does not fit today's policy is told, but
+    is no fault.
 
     Examples:
 
@@ -95,45 +201,109 @@ def verify(
 
       nba models verify demo --all --json
     """
+    from bandit_nba.online import serving
     from bandit_nba.store import models
 
-    with _database(directory) as database:
+    with _workspace(directory) as (workspace, database):
         versions = [version or _newest(database)]
         if every:
             with database.read() as connection:
                 versions = models.versions(connection)
-        damaged = {wanted: error for wanted in versions if (error := _damage(database, wanted)) is not None}
+        demands = serving.demands(workspace, database)
+        refused = {one: error for one in versions if (error := _refusal(database, one, demands)) is not None}
+        damaged = {one: error for one in refused if (error := _refusal(database, one)) is not None}
+    wrong = damaged if every else refused
     if as_json:
-        problems = {wanted: as_dict(error) for wanted, error in damaged.items()}
-        _print({"ok": not damaged, "verified": versions, "problems": problems})
-    elif damaged:
-        print("\n\n".join(block(error) for error in damaged.values()))
+        problems = {one: as_dict(error) for one, error in (refused | damaged).items()}
+        _print({"ok": not wrong, "verified": versions, "damaged": list(damaged), "problems": problems})
     else:
-        print(f"{len(versions):,} {'model' if len(versions) == 1 else 'models'}: sound")
-    if damaged:
+        for error in (refused | damaged).values():
+            print(f"{block(error)}\n")
+        sound = len(versions) - len(damaged)
+        unfit = len(refused) - len(damaged)
+        print(
+            f"{sound:,} of {len(versions):,} {'model' if len(versions) == 1 else 'models'} sound"
+            + (f", of which {unfit:,} may not serve now" if unfit else "")
+        )
+    if wrong:
         raise typer.Exit(1)
 
 
-def _damage(database: "Database", version: str) -> ModelError | None:
+def _refusal(database: "Database", version: str, demands: "Demands | None" = None) -> ModelError | None:
     from bandit_nba.store import models
 
     try:
-        models.load_scorer(database, version)
+        models.load_scorer(database, version, demands=demands)
     except ModelError as error:
         return error
     return None
 
 
+def _tell(changes: "Sequence[Change]", *, follows: bool, directory: Path) -> None:
+    print("\nChanges, the last first:")
+    for change in changes:
+        print(f"  {_in_words(change)}")
+    if not follows:
+        print(f"\nThe learner's newer models do not serve until: nba models publish {directory} --newest")
+
+
+def _in_words(change: "Change") -> str:
+    what = {"follow": "follow the newest", "quarantine": f"quarantine {change.before}"}.get(change.what, change.what)
+    serves = "" if change.what == "follow" else f", serves {change.serves}"
+    return f"{_utc(change.at)}  {what}{serves}  (before: {change.before})  by {change.who}" + (
+        f": {change.why}" if change.why else ""
+    )
+
+
+def _change(change: "Change") -> dict[str, object]:
+    return {
+        "at": _utc(change.at),
+        "what": change.what,
+        "before": change.before,
+        "serves": change.serves,
+        "who": change.who,
+        "why": change.why,
+    }
+
+
+def _done(made: "Change", database: "Database", *, as_json: bool) -> None:
+    from bandit_nba.store import serving
+
+    with database.read() as connection:
+        now = serving.serving(connection)
+    if as_json:
+        _print({"change": _change(made), "serves": now})
+    elif made.serves:
+        print(f"{now} serves instead of {made.before}, on every replica within two seconds, until the next change.")
+    else:
+        print(f"{now} serves, the newest, and each newer one as the learner publishes it.")
+
+
+def actor() -> str:
+    """Who calls this command, as the log of changes names them."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):
+        return "cli"
+
+
 @contextmanager
-def _database(directory: Path) -> Iterator["Database"]:
+def _workspace(directory: Path) -> Iterator[tuple["Workspace", "Database"]]:
     from bandit_nba.store.database import Database
     from bandit_nba.workspace import open_workspace
 
-    database = Database.open(open_workspace(directory).database_url, create=False)
+    workspace = open_workspace(directory)
+    database = Database.open(workspace.database_url, create=False)
     try:
-        yield database
+        yield workspace, database
     finally:
         database.close()
+
+
+@contextmanager
+def _database(directory: Path) -> Iterator["Database"]:
+    with _workspace(directory) as (_, database):
+        yield database
 
 
 def _newest(database: "Database") -> str:

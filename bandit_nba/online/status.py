@@ -1,20 +1,23 @@
 """What the loop is doing, in numbers and in words: is it learning?"""
 
 import datetime
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from bandit_nba.learn.manifest import Manifest
 from bandit_nba.online.answering import moment
 from bandit_nba.online.messages import Message
-from bandit_nba.store import customers, decisions, models, outcomes
+from bandit_nba.store import customers, decisions, models, outcome_counts, outcomes, serving
 from bandit_nba.store.database import Database
 from bandit_nba.store.decisions import DecisionCounts
+from bandit_nba.store.serving import Change, Quarantined
 from bandit_nba.store.tables import decisions as decision_table
 from bandit_nba.store.tables import leases as lease_table
 
 STALLED_AFTER_S = 60.0
+QUARANTINED_SHOWN = 20
 
 
 class DecisionsStatus(Message, frozen=True, kw_only=True):
@@ -28,10 +31,26 @@ class DecisionsStatus(Message, frozen=True, kw_only=True):
     learned: int
     never_learned: int
     overridden: int
+    quarantined: int
+
+
+class ModelChange(Message, frozen=True, kw_only=True):
+    """The last change of what serves: publish, rollback or quarantine of a model, or follow the learner again."""
+
+    at: datetime.datetime
+    what: str
+    before: str
+    serves: str
+    who: str
+    why: str
 
 
 class ModelStatus(Message, frozen=True, kw_only=True):
-    """The newest published model. `lag_s`: for how long the oldest matured decision has waited to be learned."""
+    """The newest published model. `lag_s`: for how long the oldest matured decision has waited to be learned.
+
+    serves: the version that is to serve on every replica. follows: whether that is the learner's newest. quarantined:
+    the last models that were put away, with the reason.
+    """
 
     version: str
     examples_learned: int
@@ -39,6 +58,10 @@ class ModelStatus(Message, frozen=True, kw_only=True):
     age_s: float | None
     lag_s: float
     learner_alive: bool
+    serves: str
+    follows: bool
+    last_change: ModelChange | None
+    quarantined: dict[str, str]
 
 
 class ReplicaStatus(Message, frozen=True, kw_only=True):
@@ -65,6 +88,7 @@ class Status(Message, frozen=True, kw_only=True):
     words: str
     decisions: DecisionsStatus
     outcomes: int
+    outcome_fates: dict[str, int]
     customers: int
     model: ModelStatus
     catalogue_version: str
@@ -80,11 +104,20 @@ class Found:
 
     counts: DecisionCounts
     outcomes: int
+    outcome_fates: Mapping[str, int]
     customers: int
     newest: Manifest | None
     oldest_ripe_s: float | None
     next_ripe_s: float | None
     learner_alive: bool
+    serves: str = serving.NONE
+    change: Change | None = None
+    quarantined: Mapping[str, Quarantined] = field(default_factory=dict)
+
+    @property
+    def follows(self) -> bool:
+        """Whether the learner's newest model serves."""
+        return self.change is None or not self.change.serves
 
 
 def look(database: Database, *, now_s: float) -> Found:
@@ -104,11 +137,15 @@ def look(database: Database, *, now_s: float) -> Found:
         return Found(
             counts=decisions.counts(connection, now_s=now_s),
             outcomes=outcomes.count(connection),
+            outcome_fates=outcome_counts.read(connection),
             customers=customers.count(connection),
             newest=newest[0].manifest if newest else None,
             oldest_ripe_s=connection.execute(first.where(ripe)).scalar_one_or_none(),
             next_ripe_s=connection.execute(first.where(unripe)).scalar_one_or_none(),
             learner_alive=connection.execute(alive.where(lease_table.c.expires_at > now_s)).scalar_one() > 0,
+            serves=serving.serving(connection),
+            change=serving.last_change(connection),
+            quarantined=serving.quarantined(connection),
         )
 
 
@@ -122,6 +159,7 @@ def decisions_status(counts: DecisionCounts) -> DecisionsStatus:
         learned=counts.learned,
         never_learned=counts.never,
         overridden=counts.overridden,
+        quarantined=counts.quarantined,
     )
 
 
@@ -135,6 +173,21 @@ def model_status(found: Found, *, now_s: float) -> ModelStatus:
         age_s=max(0.0, now_s - newest.created_at) if newest else None,
         lag_s=lag_s(found, now_s=now_s),
         learner_alive=found.learner_alive,
+        serves=found.serves,
+        follows=found.follows,
+        last_change=None if found.change is None else _change(found.change),
+        quarantined={one.version: one.why for one in list(found.quarantined.values())[-QUARANTINED_SHOWN:]},
+    )
+
+
+def _change(change: Change) -> ModelChange:
+    return ModelChange(
+        at=moment(change.at),
+        what=change.what,
+        before=change.before,
+        serves=change.serves,
+        who=change.who,
+        why=change.why,
     )
 
 
@@ -149,7 +202,18 @@ def is_learning(found: Found, *, now_s: float) -> bool:
 
 
 def in_words(found: Found, *, now_s: float) -> str:
-    """One or two sentences for people."""
+    """One to three sentences for people."""
+    fixed = found.change if found.change and found.change.serves else None
+    words = _learning_in_words(found, now_s=now_s)
+    if fixed is None:
+        return words
+    serves = "no model" if fixed.serves == serving.NONE else f"model {fixed.serves}"
+    cause = f"model {fixed.before} was quarantined" if fixed.what == "quarantine" else f"by {fixed.what}"
+    reason = f" ({fixed.why})" if fixed.why else ""
+    return f"{words} But {serves} serves, {cause}{reason}, until `nba models publish DIR --newest`."
+
+
+def _learning_in_words(found: Found, *, now_s: float) -> str:
     newest, counts, lag = found.newest, found.counts, lag_s(found, now_s=now_s)
     if not found.learner_alive:
         waits = f" {counts.ripe:,} matured decisions wait for one." if counts.ripe else ""

@@ -124,6 +124,11 @@ def manifest_of(database: Database, version: str) -> Manifest:
         return _manifest(_row(connection, version, models.c.manifest).manifest, version)
 
 
+def serial_of(connection: sa.Connection, version: str) -> int:
+    """A model's place in the order of publication; raises `UnknownIdError` where there is no such model."""
+    return int(_row(connection, version, models.c.serial).serial)
+
+
 def _row(connection: sa.Connection, version: str, *columns: sa.ColumnElement[Any]) -> sa.Row[Any]:
     row = connection.execute(sa.select(*columns).where(models.c.version == version)).one_or_none()
     if row is None:

@@ -52,15 +52,19 @@ def test_list_show_and_verify(workspace: Path, database: Database) -> None:
         newest, older = models.versions(connection)
 
     listed = nba("models", "list", workspace)
-    assert [line.split()[:4] for line in listed.output.splitlines()[1:]] == [
-        ["2", newest, older, "200"],
+    assert [[*line.split()[:4], *line.split()[6:]] for line in listed.output.splitlines()[1:]] == [
+        ["2", newest, older, "200", "serves"],
         ["1", older, "-", "100"],
     ]
     shown = msgspec.json.decode(nba("models", "show", workspace, "--json").output)
     assert (shown["version"], shown["examplesLearned"]) == (newest, 200)
     assert nba("models", "show", workspace, older).output.splitlines()[0].split() == ["version", older]
     verified = nba("models", "verify", workspace, "--all")
-    assert (verified.exit_code, verified.output) == (0, "2 models: sound\n")
+    assert verified.exit_code == 0
+    assert verified.output.endswith("2 of 2 models sound, of which 2 may not serve now\n")  # learned for another world
+    alone = nba("models", "verify", workspace)
+    assert alone.exit_code == 1
+    assert "not known" in alone.output
 
 
 def test_a_damaged_model_is_told_and_exits_with_1(workspace: Path, database: Database) -> None:
@@ -70,10 +74,10 @@ def test_a_damaged_model_is_told_and_exits_with_1(workspace: Path, database: Dat
         damaged = sa.func.substr(table.c.sparse, 1, sa.func.length(table.c.sparse) - 1)
         connection.execute(sa.update(table).where(table.c.version == older).values(sparse=damaged))
 
-    assert nba("models", "verify", workspace).exit_code == 0
     result = nba("models", "verify", workspace, "--all", "--json")
     assert result.exit_code == 1
     assert "cut or too long" in msgspec.json.decode(result.output)["problems"][older]["what"]
+    assert msgspec.json.decode(result.output)["damaged"] == [older]
 
 
 @pytest.mark.usefixtures("database")
