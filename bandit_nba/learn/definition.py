@@ -18,13 +18,15 @@ class OutcomeReward(Settings, frozen=True, kw_only=True):
 
     attribution "each": an outcome that names only a customer counts for each of the customer's decisions whose window
     covers it; "decision": only outcomes that name the decision count. impression: it only says that the customer saw
-    it, so that a decision with nothing else counts as ignored.
+    it, so that a decision with nothing else counts as ignored. wait: ISO-8601, for how long after a decision the type
+    counts for it; by default until the decision matures.
     """
 
     reward: Bounded = 0.0
     amount_weight: Bounded = 0.0
     attribution: Attribution = "decision"
     impression: bool = False
+    wait: str | None = None
 
 
 class RewardDefinition(Settings, frozen=True, kw_only=True, dict=True):
@@ -32,7 +34,8 @@ class RewardDefinition(Settings, frozen=True, kw_only=True, dict=True):
 
     unit: `response` (range within [0, 1]) or `money`. range: rewards are clamped to it, so that one absurd amount
     cannot poison a model. default: what a decision with no outcome earns. wait: ISO-8601, how long a decision waits;
-    per channel in `waits`. A decision matures after the longest wait over its eligible arms.
+    per channel in `waits`, per type of outcome in `outcomes`. A decision matures after the longest of its channel's
+    wait and the types' own, the same for all its eligible arms.
     """
 
     unit: Literal["response", "money"] = "response"
@@ -55,6 +58,7 @@ class RewardDefinition(Settings, frozen=True, kw_only=True, dict=True):
             raise ValueError(f'`outcomes` must leave the name "{IGNORED}" to contact rules, where it means no answer')
         for channel in ("", *self.waits):
             self.wait_s(channel)
+        _ = self.type_waits_s
 
     @cached_property
     def version(self) -> str:
@@ -62,6 +66,16 @@ class RewardDefinition(Settings, frozen=True, kw_only=True, dict=True):
         return version_of(self)
 
     def wait_s(self, channel: str) -> float:
-        """Seconds that a decision on `channel` waits for its outcomes."""
+        """Seconds after which a decision on `channel` matures: the longest of its channel's wait and the types'."""
         place = f"waits.{channel}" if channel in self.waits else "wait"
-        return seconds(self.waits.get(channel, self.wait), where=f"rewards.toml: {place}")
+        own = seconds(self.waits.get(channel, self.wait), where=f"rewards.toml: {place}")
+        return max(own, *self.type_waits_s.values(), 0.0)
+
+    @cached_property
+    def type_waits_s(self) -> Mapping[str, float]:
+        """Of the types of outcomes that have a wait of their own: seconds after a decision that they count for it."""
+        return {
+            kind: seconds(declared.wait, where=f"rewards.toml: outcomes.{kind}.wait")
+            for kind, declared in self.outcomes.items()
+            if declared.wait is not None
+        }

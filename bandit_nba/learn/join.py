@@ -1,9 +1,10 @@
 """Which outcomes count for which decision: the fixed-horizon join.
 
-A decision matures at `matures_at`, set when it was made: decided_at + the wait of its channel. All its eligible arms
-wait alike, otherwise arms that fail quickly would look worse than arms that succeed slowly. An outcome counts iff it
-was received at or before that moment, also when the learner runs late; later ones are kept for evaluation, which may
-have a longer horizon of its own. An outcome counts
+A decision matures at `matures_at`, set when it was made: decided_at + the longest of its channel's wait and the waits
+of single types of outcomes. All its eligible arms wait alike, otherwise arms that fail quickly would look worse than
+arms that succeed slowly. An outcome counts iff it was received at or before that moment, also when the learner runs
+late; later ones are kept for evaluation, which may have a longer horizon of its own. A type with a wait of its own
+counts only until decided_at + that wait. An outcome counts
 
 - for the decision it names, whatever its type's attribution and even if it came before the decision was stored;
 - if it names only a customer and its type is attributed to "each": for every decision of that customer with
@@ -62,7 +63,7 @@ class Outcomes:
 def matures_at(
     definition: RewardDefinition, channels: Coded, decided_at: Floats, *, activate_by: Floats | None = None
 ) -> Floats:
-    """When each decision matures, float64 (N,): decided_at + wait of its channel, not before its activation is decided.
+    """When each decision matures, float64 (N,): decided_at + its wait, not before its activation is decided.
 
     `activate_by`: NaN where a decision needs no activation. With it a decision is ripe once only, so that the order of
     learning, (matures_at, id), depends on the log alone.
@@ -80,12 +81,25 @@ def counted(definition: RewardDefinition, windows: Windows, outcomes: Outcomes) 
     rows_named, named = _naming_a_decision(windows, outcomes)
     rows_each, each = _naming_a_customer(definition, windows, outcomes)
     rows, index = np.concatenate([rows_named, rows_each]), np.concatenate([named, each])
+    rows, index = _within_their_own_wait(definition, windows, outcomes, rows, index)
     ids = np.array([outcomes.ids[i] for i in index], dtype=np.str_)
     order = np.lexsort((ids, outcomes.received_at[index]))
     rows, index = rows[order], index[order]
     seen: dict[str, int] = {}
     codes = np.array([seen.setdefault(outcomes.types[i], len(seen)) for i in index], dtype=np.int64)
     return Counted(rows=rows, types=Coded(codes=codes, values=tuple(seen)), amounts=outcomes.amounts[index])
+
+
+def _within_their_own_wait(
+    definition: RewardDefinition, windows: Windows, outcomes: Outcomes, rows: Ints, index: Ints
+) -> tuple[Ints, Ints]:
+    """The pairs without those of types that count for a shorter time, where that was over."""
+    waits_s = definition.type_waits_s
+    if not waits_s or not len(index):
+        return rows, index
+    own_s = np.array([waits_s.get(outcomes.types[i], np.inf) for i in index.tolist()])
+    kept = outcomes.received_at[index] <= windows.opens_at[rows] + own_s
+    return rows[kept], index[kept]
 
 
 def _naming_a_decision(windows: Windows, outcomes: Outcomes) -> tuple[Ints, Ints]:

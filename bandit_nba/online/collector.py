@@ -1,6 +1,7 @@
 """Durable outcomes: each is kept once, whether it names a decision, a customer, or both."""
 
 import hashlib
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,11 +12,13 @@ import sqlalchemy as sa
 
 from bandit_nba.customers.pseudonym import pseudonym
 from bandit_nba.errors import IdConflictError, InputError, NbaError
+from bandit_nba.learn.fates import Named, fate, fate_of_customers
 from bandit_nba.online.catalogue_feed import CatalogueFeed
 from bandit_nba.online.making import needs_of
 from bandit_nba.online.messages import Fate, Outcome
 from bandit_nba.settings import nearest
 from bandit_nba.store import contacts as contact_store
+from bandit_nba.store import outcome_counts
 from bandit_nba.store import outcomes as outcome_store
 from bandit_nba.store.database import Database
 from bandit_nba.store.learning import stamp
@@ -41,7 +44,8 @@ class Collector:
     """Keeps outcomes for one workspace. One thread at a time.
 
     catalogues: whose contact rules are told of answers; by default the workspace's own catalogue. `counts` tells what
-    went on since the start, by fate; `orphan`: new outcomes whose decision is not known (yet).
+    went on since the start, by fate; `orphan`: new outcomes whose decision is not known (yet). What becomes of outcomes
+    in learning (`learn.fates`) is counted in the store, with the outcomes themselves.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class Collector:
         self._own_needs = needs_of(workspace)
         self.counts: Counter[str] = Counter()
         self._types = frozenset(workspace.rewards.outcomes)
+        self._rewards = workspace.rewards
+        self._shard = random.SystemRandom().randrange(outcome_counts.SHARDS)
         self._key = workspace.pseudonym_key
         self._database = database
         self._clock = clock
@@ -83,12 +89,42 @@ class Collector:
 
     def _keep(self, rows: Sequence[outcome_store.Outcome]) -> list[outcome_store.Fate]:
         with self._database.write() as connection:
-            fates = outcome_store.insert(connection, rows, now_s=stamp(connection, self._clock))
+            now_s = stamp(connection, self._clock)
+            before = outcome_store.latest(
+                connection, {row.decision for row in rows if row.decision and row.occurred_at}
+            )
+            fates = outcome_store.insert(connection, rows, now_s=now_s)
             new = [row for row, fate in zip(rows, fates, strict=True) if fate == "new"]
-            owners = contact_store.owners(connection, {row.decision for row in new if row.decision is not None})
-            self.counts["orphan"] += sum(row.decision is not None and row.decision not in owners for row in new)
-            self._tell(connection, new, owners)
+            named = outcome_store.named(connection, {row.decision for row in new if row.decision is not None})
+            counts = Counter(fate for fate in fates if fate != "new") + self._fates(new, named, before, now_s=now_s)
+            outcome_counts.add(connection, counts, shard=self._shard)
+            self._tell(connection, new, {decision: found.customer for decision, found in named.items()})
+        self.counts["orphan"] += counts["orphan"]
         return fates
+
+    def _fates(
+        self,
+        rows: Sequence[outcome_store.Outcome],
+        named: Mapping[str, Named],
+        before: Mapping[str, float],
+        *,
+        now_s: float,
+    ) -> Counter[str]:
+        """How many have which fate, and beside it: reordered, about another customer than the decision's."""
+        counts: Counter[str] = Counter()
+        latest = dict(before)
+        for row in rows:
+            if row.decision is None:
+                counts[fate_of_customers(self._rewards, row.type)] += 1
+                continue
+            found = named.get(row.decision)
+            counts[fate(self._rewards, row.type, row.slot or "", received_at=now_s, named=found)] += 1
+            counts["other_customer"] += bool(found and row.customer and row.customer != found.customer)
+            if row.occurred_at is not None:
+                last = latest.get(row.decision, row.occurred_at)
+                counts["reordered"] += row.occurred_at < last
+                latest[row.decision] = max(last, row.occurred_at)
+        return counts
 
     def _tell(
         self, connection: sa.Connection, rows: Sequence[outcome_store.Outcome], owners: Mapping[str, str]

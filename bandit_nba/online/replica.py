@@ -278,6 +278,7 @@ class Replica:
             words=state.in_words(found, now_s=now_s),
             decisions=state.decisions_status(found.counts),
             outcomes=found.outcomes,
+            outcome_fates=dict(found.outcome_fates),
             customers=found.customers,
             model=state.model_status(found, now_s=now_s),
             catalogue_version=self.workspace.catalogue.version,

@@ -21,7 +21,7 @@ QUARANTINED_SHOWN = 20
 
 
 class DecisionsStatus(Message, frozen=True, kw_only=True):
-    """How many decisions the log holds and what has become of them; the last five add up to `total`, but for rows that
+    """How many decisions the log holds and what has become of them; the last six add up to `total`. quarantined: they
     cannot be learned. overridden: an employee did something else; learning and evaluation leave them out."""
 
     total: int

@@ -2,16 +2,36 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from operator import itemgetter
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from bandit_nba.store.bulk import IN_LIST, chunks, execute_many
-from bandit_nba.store.tables import outcomes
+from bandit_nba.decide.slate_log import first_slot
+from bandit_nba.learn.fates import Named
+from bandit_nba.store.bulk import IN_LIST, chunks, execute_many, select_in
+from bandit_nba.store.tables import decisions, outcomes
 
 Fate = Literal["new", "duplicate", "conflict"]
 
 _INSERT = sa.insert(outcomes)
+_KEYS: sa.BindParameter[Any] = sa.bindparam("keys", expanding=True)
+_NAMED = sa.select(
+    decisions.c.id,
+    decisions.c.customer,
+    decisions.c.kind,
+    decisions.c.decided_at,
+    decisions.c.matures_at,
+    decisions.c.activate_by,
+    decisions.c.activated_at,
+    decisions.c.learned_in,
+    decisions.c.slate,
+).where(decisions.c.id.in_(_KEYS))
+_LATEST = (
+    sa.select(outcomes.c.decision, sa.func.max(outcomes.c.occurred_at))
+    .where(outcomes.c.decision.in_(_KEYS), outcomes.c.occurred_at.is_not(None))
+    .group_by(outcomes.c.decision)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +68,30 @@ def insert(connection: sa.Connection, batch: Sequence[Outcome], *, now_s: float)
             fates.append("new")
         else:
             fates.append("duplicate" if known[outcome.id] == outcome.payload_sha256 else "conflict")
-    execute_many(connection, _INSERT, rows)
+    execute_many(connection, _INSERT, sorted(rows, key=itemgetter(0)))  # in one order, as decisions are
     return fates
+
+
+def named(connection: sa.Connection, ids: Collection[str]) -> dict[str, Named]:
+    """What bears on the outcomes of these decisions; those that are not known are left out."""
+    return {
+        row[0]: Named(
+            customer=row[1],
+            kind=row[2],
+            decided_at=row[3],
+            matures_at=row[4],
+            activate_by=row[5],
+            activated_at=row[6],
+            mark=row[7] or "",
+            first_slot=first_slot(row[8]),
+        )
+        for row in select_in(connection, _NAMED, sorted(ids))
+    }
+
+
+def latest(connection: sa.Connection, ids: Collection[str]) -> dict[str, float]:
+    """For each of these decisions the latest time at which one of its outcomes occurred, where any says so."""
+    return {row[0]: row[1] for row in select_in(connection, _LATEST, sorted(ids))}
 
 
 def count(connection: sa.Connection) -> int:

@@ -4,13 +4,19 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import IdConflictError, InputError, StoreError
+from bandit_nba.online import status
 from bandit_nba.online.collector import Collected, Collector
 from bandit_nba.online.messages import Outcome
+from bandit_nba.store import decisions, outcome_counts
 from bandit_nba.store.database import Database
-from bandit_nba.store.tables import outcomes
+from bandit_nba.store.tables import OVERRIDDEN, QUARANTINED, outcomes
 from bandit_nba.workspace import Workspace
+from tests.learn import tiny_world as world
 from tests.online.clock import START_S, Clock
+
+pytestmark = pytest.mark.parametrize("store", ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.fixture
@@ -104,3 +110,75 @@ def test_an_unwritable_store_refuses_all(collector: Collector, database: Databas
 
     with pytest.raises(StoreError):
         collector.collect_batch([tell(decisionId="d-1")])
+
+
+# Fates, counted durably
+
+
+def fates(database: Database) -> dict[str, int]:
+    with database.read() as connection:
+        return outcome_counts.read(connection)
+
+
+def decided(database: Database, *records: DecisionRecord) -> None:
+    with database.write() as connection:
+        decisions.insert(connection, records)
+
+
+def test_each_fate_is_counted_with_the_outcomes_themselves(
+    collector: Collector, database: Database, workspace: Workspace, clock: Clock
+) -> None:
+    """One of each; another collector, as after a restart, adds to the same counts."""
+    at, open_until = START_S - 10.0, START_S + 1_000.0
+    decided(
+        database,
+        world.record(1, decided_at=at, matures_at=open_until, customer="k"),
+        world.record(2, decided_at=at, matures_at=START_S - 1.0),
+        world.record(3, decided_at=at, matures_at=open_until, kind="fallback"),
+        world.record(4, decided_at=at, matures_at=open_until, learned_in=OVERRIDDEN),
+        world.record(5, decided_at=at, matures_at=open_until, learned_in=QUARANTINED),
+        world.record(6, decided_at=at, matures_at=open_until, activate_by=START_S - 5.0),
+    )
+    collector.collect_batch(
+        [
+            *[tell(f"o-{i}", decisionId=f"d{i:05d}", occurredAt="2027-01-15T08:00:00Z") for i in range(1, 8)],
+            tell("o-8", customerId="c"),
+            tell("o-9", decisionId="d00001", slot="side"),
+        ]
+    )
+    before_the_first = tell("o-10", decisionId="d00001", customerId="c", occurredAt="2027-01-15T07:00:00Z")
+    Collector(workspace, database, clock=clock).collect_batch(
+        [before_the_first, tell("o-8", customerId="c"), tell("o-8", customerId="other")]
+    )
+
+    assert fates(database) == {
+        "counts": 2,  # o-1, o-10
+        "late": 1,
+        "fallback": 1,
+        "overridden": 1,
+        "quarantined": 1,
+        "not_activated": 1,
+        "orphan": 1,  # o-7
+        "never": 1,  # o-8: "accept" is declared for decisions
+        "other_place": 1,
+        "reordered": 1,
+        "other_customer": 1,
+        "duplicate": 1,
+        "conflict": 1,
+    }
+    look = status.look(database, now_s=clock.now_s)
+    assert look.outcome_fates["late"] == 1
+
+
+def test_nothing_is_counted_of_a_transaction_that_failed(
+    collector: Collector, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("disk is full")
+
+    monkeypatch.setattr(collector, "_tell", fail)
+    with pytest.raises(StoreError):
+        collector.collect_batch([tell(customerId="c")])
+
+    assert fates(database) == {}
+    assert stored(database) == []
