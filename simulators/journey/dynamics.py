@@ -8,8 +8,8 @@ from bandit_nba.decide.batch import Bools, Floats, Ints
 from simulators.journey import contracts, fatigue, life_events, purchases
 from simulators.journey.delays import ChannelDelays
 from simulators.journey.draws import Purpose, uniforms
-from simulators.journey.lifecycle import CUSTOMER, In, moved
-from simulators.journey.settings import JourneySettings, Limits
+from simulators.journey.lifecycle import CUSTOMER, STAGES, In, moved
+from simulators.journey.settings import Care, JourneySettings, Limits
 from simulators.journey.state import State
 from simulators.journey.tables import Tables
 from simulators.world import Outcome
@@ -39,6 +39,14 @@ class Dynamics:
         self.cap = limits.contacts if limits else 62
         self.decay = fatigue.decay(settings.fatigue, weeks=weeks)
         self.silent = not self.tables.quiet.any()
+        self.log_stay = float(np.log1p(-settings.retention.leave_per_week) * weeks)
+        self.back = float(-np.expm1(np.log1p(-settings.retention.win_back_per_week) * weeks))
+        self.fixed_leaving = not settings.retention.leave_per_week
+        care = settings.care or Care(source="assumption: nothing goes wrong")
+        fresh = np.array([stage in ("onboarding", "won_back") for stage in STAGES])
+        rate = care.issues_per_week * weeks * np.where(fresh, care.onboarding_factor, 1.0) * CUSTOMER
+        self.trouble = -np.expm1(-rate)
+        self.heals = float(-np.expm1(-care.self_healing_per_week * weeks))
 
     def moment(self, state: State, u_channel: Floats, u_hour: Floats) -> None:
         """Where and when each customer is met next: channel, hour, and all that follows from them."""
@@ -74,11 +82,12 @@ class Dynamics:
         also: dict[str, Floats | Ints | Bools] = {"opted_out": self._tire(state, contacted, u[Purpose.OPT_OUT])}
         if self.settings.purchases is not None:
             also["amount"] = self._buy(state, u, value)
-        left, joins = self._leave(state, responded, u[Purpose.CHURN])
+        hazard = self._hazard(state)
+        left, joins = self._leave(state, responded, hazard, u[Purpose.CHURN])
         self._care(state, u[Purpose.ISSUE])
         self._happen(state, u[Purpose.LIFE_EVENT])
         state.t = t + 1
-        self._move(state, joins, left)
+        self._move(state, joins, left, hazard)
         self.moment(state, u[Purpose.CHANNEL], u[Purpose.HOUR])
         state.t = t  # the world counts steps; chunks of it share the count
         return Outcome(arm, responded, delay_s, reward, value, left, also)
@@ -86,7 +95,7 @@ class Dynamics:
     def _answers(self, state: State, responded: Bools, u: Floats) -> tuple[Floats, Floats]:
         delay_s = np.full(len(responded), np.nan)
         reward = np.zeros(len(responded))
-        rows = np.flatnonzero(responded)
+        rows = responded.nonzero()[0]
         if len(rows):
             after = self.delays.sample(state.channel[rows], u[Purpose.DELAY_PART, rows], u[Purpose.DELAY, rows])
             delay_s[rows] = after
@@ -95,7 +104,7 @@ class Dynamics:
 
     def _take(self, state: State, arm: Ints, responded: Bools, value: Floats) -> None:
         """What a response changes: money, ownership, protection, troubles."""
-        rows = np.flatnonzero(responded)
+        rows = responded.nonzero()[0]
         if not len(rows):
             return
         taken, tables = arm[rows], self.tables
@@ -112,7 +121,7 @@ class Dynamics:
         state.contacts |= contacted
         state.contacts &= self.window
         out = contacted.copy()
-        rows = np.flatnonzero(contacted)
+        rows = contacted.nonzero()[0]
         if len(rows):
             tired = state.fatigue[rows]
             leaves = u[rows] < fatigue.opt_out_chance(tired, law)
@@ -129,7 +138,7 @@ class Dynamics:
         assert law is not None  # noqa: S101 - the caller asks only where there is a law
         amounts = np.zeros(len(state))
         mean = state.rate * (self.weeks * (state.alive & CUSTOMER[state.stage]))
-        rows = np.flatnonzero(u[Purpose.PURCHASES] > np.exp(-mean))
+        rows = (u[Purpose.PURCHASES] > np.exp(-mean)).nonzero()[0]
         if len(rows):
             count, gone = purchases.purchases_within(
                 mean[rows], state.leave[rows], u[Purpose.PURCHASES, rows], u[Purpose.DROPOUT, rows]
@@ -141,26 +150,24 @@ class Dynamics:
             value[rows] += law.margin * amounts[rows]
         return amounts
 
-    def _leave(self, state: State, responded: Bools, u: Floats) -> tuple[Bools, Bools]:
+    def _leave(self, state: State, responded: Bools, hazard: Floats, u: Floats) -> tuple[Bools, Bools]:
         """Who leaves and who comes, bool (N,) each."""
-        law = self.settings.retention
-        hazard = self._hazard(state)
         customer = CUSTOMER[state.stage]
-        stays = np.exp(np.log1p(-law.leave_per_week) * self.weeks * hazard)
-        left = customer & (u >= stays)
+        if self.fixed_leaving:
+            left = np.zeros(len(u), dtype=np.bool_)
+        else:
+            left = customer & (u >= np.exp(self.log_stay * hazard))
         if self.renewal_steps:
             age = state.t + 1 - state.joined
-            due = np.flatnonzero(customer & (age % self.renewal_steps == 0))
+            due = (customer & (age % self.renewal_steps == 0)).nonzero()[0]
             if len(due):
                 kept = 1.0 - contracts.leaving(state.theta[due], hazard[due])
-                left[due] = u[due] >= kept * stays[due]
+                left[due] = u[due] >= kept * np.exp(self.log_stay * hazard[due])
         if self.lapse_steps:
             left |= customer & ~state.alive & (state.t + 1 - state.last_purchase >= self.lapse_steps)
-        outside = ~customer
-        joins = outside & responded
-        if law.win_back_per_week:
-            back = -np.expm1(np.log1p(-law.win_back_per_week) * self.weeks)
-            joins |= (state.stage == In.CHURNED) & (u < back)
+        joins = responded > customer  # prospects and lost customers
+        if self.back:
+            joins |= (state.stage == In.CHURNED) & (u < self.back)
         return left, joins
 
     def _hazard(self, state: State) -> Floats:
@@ -173,14 +180,9 @@ class Dynamics:
         return np.exp(exponent, out=exponent)
 
     def _care(self, state: State, u: Floats) -> None:
-        """Troubles heal and come; those of a service are solved when it is taken."""
-        law = self.settings.care
-        if law is None:
-            return
-        rate = law.issues_per_week * self.weeks
-        arrives = np.where(self.tables.fresh[state.stage], rate * law.onboarding_factor, rate * CUSTOMER[state.stage])
-        heals = law.self_healing_per_week * self.weeks
-        state.issue[:] = np.where(state.issue, u >= -np.expm1(-heals), u < -np.expm1(-arrives))
+        """Troubles heal and come."""
+        if self.settings.care is not None:
+            state.issue[:] = np.where(state.issue, u >= self.heals, u < self.trouble[state.stage])
 
     def _happen(self, state: State, u: Floats) -> None:
         """Windows of life events close, and new ones open."""
@@ -189,32 +191,33 @@ class Dynamics:
         state.event_left -= state.event > 0
         state.event *= state.event_left > 0
         kind = life_events.drawn(self.events, state.profile, u)
-        rows = np.flatnonzero(kind)
+        rows = kind.nonzero()[0]
         if len(rows):
             state.event[rows] = kind[rows]
             state.event_left[rows] = self.event_steps[kind[rows]]
 
-    def _move(self, state: State, joins: Bools, left: Bools) -> None:
+    def _move(self, state: State, joins: Bools, left: Bools, hazard: Floats) -> None:
         """The life cycle, and what begins and ends with it; `state.t` is the next step already."""
         stage = moved(
             state.stage,
-            state.t - 1 - state.since,
+            state.t - state.since,
             joins=joins,
             leaves=left,
-            at_risk=self._hazard(state) > self.settings.retention.risk_above,
+            at_risk=hazard > self.settings.retention.risk_above,
             onboarding_steps=self.onboarding_steps,
             loyal_steps=self.loyal_steps,
         )
-        changed = stage != state.stage
-        state.since[changed] = state.t
-        state.joined[joins] = state.t
-        state.last_purchase[joins] = state.t
-        state.alive[joins] = True
-        state.issue[left] = False
-        state.owned[left] = 0
-        state.margin[left] = 0.0
-        state.protected -= state.protected > 0
+        state.since[stage != state.stage] = state.t
         state.stage[:] = stage
+        state.protected -= state.protected > 0
+        if np.count_nonzero(joins):
+            state.joined[joins] = state.t
+            state.last_purchase[joins] = state.t
+            state.alive[joins] = True
+        if np.count_nonzero(left):
+            state.issue[left] = False
+            state.owned[left] = 0
+            state.margin[left] = 0.0
 
     def _code(self, state: State) -> Ints:
         code = state.stage * len(self.tables.weight) + state.channel

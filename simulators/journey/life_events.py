@@ -22,7 +22,7 @@ def per_step(rates: Floats, *, weeks: float) -> Floats:
 def drawn(cumulative: Floats, rows: Ints, u: Floats) -> Ints:
     """The kind of each customer's event, 1 .. E, 0 for none, int64 (n,); `rows` point into `cumulative` (P, E)."""
     kind = np.zeros(len(u), dtype=np.int64)
-    some = np.flatnonzero(u < cumulative[rows, -1])
+    some = (u < cumulative[rows, -1]).nonzero()[0]
     if len(some):
         kind[some] = 1 + (u[some, None] >= cumulative[rows[some]]).sum(axis=1)
     return kind

@@ -85,7 +85,7 @@ def poisson_quantile(mean: Floats, u: Floats) -> Ints:
     count = np.zeros(len(mean), dtype=np.int64)
     term = np.exp(-mean)
     below = term.copy()
-    open_rows = np.flatnonzero(u >= below)
+    open_rows = (u >= below).nonzero()[0]
     k = 0
     while len(open_rows) and k < 10_000:
         k += 1

@@ -83,6 +83,22 @@ def myopic(world: Any, state: Any) -> Ints:
     return np.asarray(np.where(world.eligible(state), world.q(state), -np.inf).argmax(axis=1), dtype=np.int64)
 
 
+def myopic_money(world: Any, state: Any) -> Ints:
+    """The eligible arm that brings most money at once."""
+    return patient(0.0)(world, state)
+
+
+def patient(price: float) -> Policy:
+    """As `myopic_money`, but only where the gain over no action is above price x (1 + F), F the customer's fatigue."""
+
+    def policy(world: Any, state: Any) -> Ints:
+        money = np.where(world.eligible(state), world.money(state), -np.inf)
+        money[:, 1:] -= (price * (1.0 + state.fatigue))[:, None]
+        return np.asarray(money.argmax(axis=1), dtype=np.int64)
+
+    return policy
+
+
 def always(arm: str) -> Policy:
     """One arm wherever it is eligible, no action elsewhere."""
 
@@ -152,12 +168,12 @@ def compare(
 
 
 def action_values(
-    world: Journey[Any], state: Any, *, follow: Policy, steps: int, replications: int = 1
+    world: Any, state: Any, *, follow: Policy, steps: int, replications: int = 1
 ) -> tuple[Floats, Floats]:
     """Long-term value of each eligible arm now, then `follow`: means and standard errors over replications, (N, K).
 
     All arms of a customer meet the same chances. NaN where an arm is not eligible; errors are NaN for one replication.
-    Replications take `state.stream` apart, so that the world's state must have one (journey worlds do).
+    `world.again` makes the replications, so that the world must have it (journey worlds do).
     """
     mask = world.eligible(state)
     rows, arms = np.nonzero(mask)
@@ -165,8 +181,7 @@ def action_values(
         raise InputError("too many customers at once", got=len(state), hint="ask for fewer")
     first = np.zeros((len(rows), replications))
     for r in range(replications):
-        here = state.at(rows)
-        here.stream = streams((0xAC71, r), here.customer) if r else here.stream
+        here = world.again(state.at(rows), r)
         total = world.step(here, arms.astype(np.int64)).value.copy()
         for i in range(1, steps):
             total += world.discount**i * world.step(here, follow(world, here)).value

@@ -8,7 +8,7 @@ from bandit_nba.decide.batch import Bools, Floats, Ints
 from bandit_nba.errors import SettingsError
 from bandit_nba.settings import nearest
 from simulators.journey.catalogue import ISSUE
-from simulators.journey.lifecycle import STAGES, In
+from simulators.journey.lifecycle import STAGES
 from simulators.journey.population import shares_of
 from simulators.journey.settings import JourneySettings
 from simulators.journey.uplift import by_type
@@ -48,7 +48,6 @@ class Tables:
     consent: Floats
     quiet: Bools
     stages: Floats
-    fresh: Bools
 
 
 def tables(settings: JourneySettings, products: tuple[str, ...]) -> Tables:
@@ -104,7 +103,6 @@ def tables(settings: JourneySettings, products: tuple[str, ...]) -> Tables:
             ],
             axis=1,
         ),
-        fresh=np.array([stage in (In.ONBOARDING, In.WON_BACK) for stage in In]),
     )
 
 

@@ -186,6 +186,20 @@ class JourneyWorld:
             out[start : start + CHUNK] = self.responses.q(part)
         return out
 
+    def money(self, state: State) -> Floats:
+        """Expected money of this step that each arm brings at once, float64 (N, K): chance x value - cost."""
+        earned: Floats = self.responses.chances(state) * self.tables.value - self.tables.cost[state.channel]
+        return earned
+
+    def again(self, state: State, replication: int) -> State:
+        """Copies of these customers, who meet other chances from now on; at step 0 another moment, too."""
+        here = state.copy()
+        here.stream[:] = streams((self.seed, 0x57E9, replication), here.customer)
+        if here.t == 0:
+            u = uniforms(here.stream, 0, first=Purpose.CHANNEL, count=2)
+            self.dynamics.moment(here, u[0], u[1])
+        return here
+
     def step(self, state: State, arm: Ints, *, u: Floats | None = None) -> Outcome:
         """Do arm (N,) for each customer and let the period pass; `state` is changed in place.
 
@@ -203,9 +217,14 @@ class JourneyWorld:
         self.responses.check(state, arm)
         arm = self._within_budget(state, arm)
         if len(state) <= CHUNK:
-            outcome = self.dynamics.step(state, arm, self.responses.chosen(state, arm), u)
-        else:
-            outcome = _joined([self._part_step(part, arm[at], u, at) for part, at in self._slices(state)])
+            return self.advance(state, arm, self.responses.chosen(state, arm), u)
+        outcome = _joined([self._part_step(part, arm[at], u, at) for part, at in self._slices(state)])
+        state.t += 1
+        return outcome
+
+    def advance(self, state: State, arm: Ints, chance: Floats, u: Floats | None) -> Outcome:
+        """As `step`, for arms known to be eligible and affordable, whose chances of a response are known, too."""
+        outcome = self.dynamics.step(state, arm, chance, u)
         state.t += 1
         return outcome
 

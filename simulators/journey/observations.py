@@ -1,0 +1,65 @@
+"""What a reinforcement learner sees of a customer: one vector, within four deviations or [0, 4]."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from simulators.journey.calendar import WEEKS_A_YEAR
+from simulators.journey.lifecycle import CUSTOMER, STAGES
+from simulators.journey.state import State
+from simulators.journey.world import JourneyWorld
+
+Singles = npt.NDArray[np.float32]
+LIMIT = 4.0
+NUMBERS = ("tenure_years", "recency_quarters", "purchases_eighths", "contacts", "reachable", "year_cos", "year_sin")
+
+
+class Observer:
+    """Traits of the profile, then stage, channel, open event, and numbers; nothing that a company could not know.
+
+    Left out on purpose, because they are latent: uplift type, fatigue, BG/NBD and sBG parameters.
+    """
+
+    def __init__(self, world: JourneyWorld) -> None:
+        self.weeks = world.weeks
+        self.traits: Singles = world.people.traits.astype(np.float32)
+        events = ("none", *(e.name for e in world.settings.life_events))
+        values = (STAGES, world.channels, events, ("no", "yes"))
+        self.of_code = _indicators([len(v) for v in values])
+        self.numbers_at = self.traits.shape[1] + self.of_code.shape[1]
+        self.bits = 1 << np.arange(len(world.people.products))
+        self.names = (
+            *world.people.trait_names,
+            *(f"stage={s}" for s in STAGES),
+            *(f"channel={c}" for c in world.channels),
+            *(f"event={e}" for e in events),
+            "issue",
+            *NUMBERS,
+            *(f"now_owns={p}" for p in world.people.products),
+        )
+
+    def __call__(self, state: State) -> Singles:
+        """Float32 (N, D)."""
+        numbers = np.empty((len(state), len(NUMBERS)), dtype=np.float32)
+        customer = CUSTOMER[state.stage]
+        numbers[:, 0] = (state.t - state.joined) * customer * (self.weeks / 52.0)
+        numbers[:, 1] = (state.t - state.last_purchase) * customer * (self.weeks / 13.0)
+        numbers[:, 2] = state.purchases / 8.0
+        numbers[:, 3] = np.bitwise_count(state.contacts) / 16.0
+        numbers[:, 4] = state.reachable
+        turn = 2.0 * math.pi * state.t * self.weeks / WEEKS_A_YEAR
+        numbers[:, 5:] = math.cos(turn), math.sin(turn)
+        np.minimum(numbers, LIMIT, out=numbers)
+        owned = (state.owned[:, None] & self.bits) != 0
+        return np.concatenate(
+            (self.traits[state.profile], self.of_code[state.code], numbers, owned), axis=1, dtype=np.float32
+        )
+
+
+def _indicators(sizes: list[int]) -> Singles:
+    """For each code of stage, channel, event and trouble the indicators of its parts; of the trouble only "yes"."""
+    parts = np.indices(sizes).reshape(len(sizes), -1)
+    columns = [np.eye(size, dtype=np.float32)[part] for size, part in zip(sizes, parts, strict=True)]
+    columns[-1] = columns[-1][:, 1:]
+    return np.concatenate(columns, axis=1)
