@@ -52,7 +52,7 @@ def _catalogue() -> str:
     actions = []
     for i in range(ARMS):
         rule = f"\neligibility = '''customer.n{i % NUMBERS} >= 0.{i % 2}'''" if i < 5 else ""
-        actions.append(f'[[actions]]\nid = "a{i}"\ntype = "offer"\ngroup = "g{i % 3}"\nvalue = 1.0{rule}\n')
+        actions.append(f'[[actions]]\nid = "a{i}"\nkind = "offer"\ngroup = "g{i % 3}"\nvalue = 1.0{rule}\n')
     lines = ["[facts]", *facts, "", *(f'[groups.g{i}]\ntitle = "Group {i}"\n' for i in range(3))]
     return "\n".join([*lines, _CONTACT_RULES, *actions])
 
