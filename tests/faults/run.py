@@ -1,10 +1,12 @@
 """Plays one scenario, from a fresh workspace to the checked history."""
 
+import contextlib
 import sys
 from pathlib import Path
 
 from tests.faults.check import Counts
 from tests.faults.scenarios import SCENARIOS
+from tests.faults.server import postgres
 from tests.faults.world import World
 
 ROUNDS = {"short": 1, "long": 8}
@@ -22,14 +24,20 @@ def play(name: str, *, profile: str, seed: int, directory: Path) -> tuple[Counts
     def tell(what: str) -> None:
         print(f"  {name}: {what}", file=sys.stderr, flush=True)
 
-    world = World.make(
-        directory, seed=f"{seed}-{name}", tell=tell, replicas=scenario.replicas, learners=scenario.learners
-    )
-    try:
-        if scenario.first is not None:
-            scenario.first(world)
-        world.begin()
-        scenario.run(world, ROUNDS[profile])
-        return world.finish()
-    finally:
-        world.stop()
+    with postgres() if scenario.postgres else contextlib.nullcontext() as server:
+        world = World.make(
+            directory,
+            seed=f"{seed}-{name}",
+            tell=tell,
+            replicas=scenario.replicas,
+            learners=scenario.learners,
+            postgres=server,
+        )
+        try:
+            if scenario.first is not None:
+                scenario.first(world)
+            world.begin()
+            scenario.run(world, ROUNDS[profile])
+            return world.finish()
+        finally:
+            world.stop()

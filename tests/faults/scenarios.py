@@ -14,13 +14,17 @@ RECOVERS_WITHIN_S = 15.0
 
 @dataclass(frozen=True)
 class Scenario:
-    """run: under load. first: before the first start. replicas, learners: how many. heavy: only in the long profile."""
+    """run: under load. first: before the first start. replicas, learners: how many. heavy: only in the long profile.
+
+    postgres: on a PostgreSQL of its own rather than on SQLite.
+    """
 
     name: str
     run: Callable[[World, int], None]
     replicas: int = 1
     learners: int = 1
     first: Callable[[World], None] | None = None
+    postgres: bool = False
     heavy: bool = False
 
 
@@ -203,6 +207,44 @@ def bad_model(world: World, rounds: int) -> None:
                 world.history.violated(f"P7: nothing is decided with a damaged {column!r}")
 
 
+def postgres_fails(world: World, rounds: int) -> None:
+    """PostgreSQL crashes and is started again; is slow; is cut off before and after a commit that it has heard of."""
+    found = world.postgres
+    assert found is not None
+    for _ in range(rounds):
+        for cut in ("before", "after", "before", "after"):
+            world.run(world.rng.uniform(0.3, 0.9))
+            world.cut_commit(cut)
+            world.run(0.2)
+        world.tell("PostgreSQL answers each packet 50 ms late")
+        found.proxy.delay_s = 0.05
+        world.run(2.0)
+        found.proxy.delay_s = 0.0
+        world.tell("PostgreSQL crashes")
+        found.server.stop()
+        world.run(1.0)
+        before = len(world.history.decisions), len(world.history.outcomes)
+        world.run(1.0)
+        status, body = world.replicas[0].ready()
+        if status != 503 or b"cannot be reached" not in body:
+            world.history.violated(f"P1: PostgreSQL is stopped, and readiness says {status} {body!r}")
+        if before != (len(world.history.decisions), len(world.history.outcomes)):
+            world.history.violated("P1: PostgreSQL is stopped, and something new was acknowledged")
+        found.server.start()
+        world.wait_until_ready_again(world.replicas[0], within_s=RECOVERS_WITHIN_S)
+        world.run(0.5)
+        world.tell("nobody can connect for a second")
+        found.proxy.be_deaf(True)
+        world.run(1.0)
+        found.proxy.be_deaf(False)
+        world.wait_until_ready_again(world.replicas[0], within_s=RECOVERS_WITHIN_S)
+        process = world.rng.choice(world.processes)
+        world.tell(f"kill -9 of {process.name}")
+        process.kill()
+        world.start()
+    world.run(1.0)
+
+
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
@@ -215,5 +257,6 @@ SCENARIOS = {
         Scenario("disk-full", disk_full),
         Scenario("clock-jumps", clock_jumps),
         Scenario("bad-model", bad_model),
+        Scenario("postgres", postgres_fails, postgres=True),
     )
 }

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Literal, Self
 
 import sqlalchemy as sa
 
@@ -15,6 +15,7 @@ from tests.faults.check import Counts, check
 from tests.faults.history import History
 from tests.faults.load import Load
 from tests.faults.processes import Process
+from tests.faults.server import Postgres
 from tests.faults.shim import Rule, build
 from tests.faults.workspace import WAIT_S, make_workspace
 
@@ -33,6 +34,7 @@ class World:
     tell: Callable[[str], None]
     replicas: list[Process] = field(default_factory=list)
     learners: list[Process] = field(default_factory=list)
+    mends: list[tuple[sa.TextClause, dict[str, Any]]] = field(default_factory=list)
 
     @classmethod
     def make(
@@ -43,19 +45,22 @@ class World:
         tell: Callable[[str], None],
         replicas: int = 1,
         learners: int = 1,
-        database: str = "",
+        postgres: Postgres | None = None,
     ) -> Self:
-        """A fresh workspace and processes that do not run yet. database: the URL of its store, "" for a file."""
+        """A fresh workspace and processes that do not run yet. postgres: where its store is; None for a file."""
         directory.mkdir(parents=True)
-        workspace, shim = make_workspace(directory / "w", database=database), build(directory)
+        url = "" if postgres is None else postgres.url
+        workspace, shim = make_workspace(directory / "w", database=url), build(directory)
         world = cls(directory, random.Random(seed), tell)
         world.replicas += [Process("replica", workspace, shim, f"replica-{i}") for i in range(replicas)]
         world.learners += [Process("learner", workspace, shim, f"learner-{i}") for i in range(learners)]
         world.history = History(directory / "history.jsonl")
+        world.postgres = postgres
         return world
 
     history: History = field(init=False)
     load: Load = field(init=False)
+    postgres: Postgres | None = None
 
     @property
     def workspace(self) -> Path:
@@ -111,6 +116,19 @@ class World:
             self.history.violated(f"{process.name} died of {point}")
             self.start()
 
+    def cut_commit(self, when: Literal["before", "after"]) -> None:
+        """Let PostgreSQL's next commit, whoever makes it, be cut off before or after the server made it."""
+        assert self.postgres is not None
+        self.tell(f"PostgreSQL is cut off {when} a commit")
+        proxy = self.postgres.proxy
+        cuts, proxy.cut_at = proxy.cuts, when
+        give_up = time.monotonic() + STRIKES_WITHIN_S
+        while proxy.cuts == cuts:
+            if time.monotonic() > give_up:
+                self.history.violated("the runner: nobody committed anything")
+                return
+            time.sleep(0.01)
+
     def put_clocks(self, *, replicas: float, learners: float) -> None:
         """How far the clocks are off, in seconds; they survive restarts."""
         for process in self.replicas:
@@ -119,7 +137,7 @@ class World:
             process.faults.put_clock(learners)
 
     def damage_newest_model(self, column: str) -> None:
-        """Flip one bit of it in the store; nothing may run meanwhile."""
+        """Flip one bit of it in the store; nothing may run meanwhile. Mended before the check: the audit reads it."""
         engine = sa.create_engine(open_workspace(self.workspace).database_url)
         with engine.begin() as connection:
             query = f"SELECT version, {column} FROM models ORDER BY serial DESC LIMIT 1"  # noqa: S608 (our own names)
@@ -128,6 +146,14 @@ class World:
             damaged[self.rng.randrange(len(damaged))] ^= 1 << self.rng.randrange(8)
             change = sa.text(f"UPDATE models SET {column} = :content WHERE version = :version")  # noqa: S608
             connection.execute(change, {"content": bytes(damaged), "version": version})
+            self.mends.append((change, {"content": content, "version": version}))
+        engine.dispose()
+
+    def _mend(self) -> None:
+        engine = sa.create_engine(open_workspace(self.workspace).database_url)
+        with engine.begin() as connection:
+            for change, values in self.mends:
+                connection.execute(change, values)
         engine.dispose()
 
     def wait_until_ready_again(self, process: Process, *, within_s: float) -> None:
@@ -155,6 +181,7 @@ class World:
             if code not in (0, -15):
                 self.history.violated(f"{process.name} did not end in order: exit code {code}")
         self.history.close()
+        self._mend()
         self.tell("check the history against the log")
         return check(self.workspace, self.history, until_s=float("inf"))
 

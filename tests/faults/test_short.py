@@ -1,0 +1,25 @@
+"""The short profile of the fault runner, a scenario a test, so that they run side by side."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.run import names, play
+from tests.faults.shim import compiler
+
+SEED = 1
+
+pytestmark = [
+    pytest.mark.timeout(280),
+    pytest.mark.skipif(compiler() is None, reason="the shim between SQLite and the kernel needs a C compiler"),
+]
+
+
+@pytest.mark.parametrize("name", names("short"))
+def test_no_promise_is_broken(name: str, tmp_path: Path) -> None:
+    counts, violations = play(name, profile="short", seed=SEED, directory=tmp_path / name)
+
+    assert not violations, f"python -m tests.faults --profile short --seed {SEED} --only {name}"
+    assert counts.found_decisions == counts.acknowledged_decisions > 100
+    assert counts.acknowledged_outcomes > 50
+    assert counts.learned_examples == counts.oracle_examples > 50
