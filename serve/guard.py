@@ -17,6 +17,7 @@ from pathlib import Path
 MARK = "NBA_SERVICE"
 """The variable by which all processes of one service are known, whoever their parent is by then."""
 
+OWNER = "owner"
 ENDS_BY_ITSELF_WITHIN_S = 5.0
 
 
@@ -41,6 +42,39 @@ def guarded(name: str, directory: Path) -> Iterator[None]:
         raise
     guard.communicate()
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def own(directory: Path) -> None:
+    """Note in `directory` whose it is: this process and, since ids come again, when it started."""
+    (directory / OWNER).write_text(_started(os.getpid()))
+
+
+def sweep(parent: Path, prefix: str) -> list[Path]:
+    """Remove what killed services of this user have left: their folders in `parent` whose owner is gone; gives them."""
+    gone = [folder for folder in parent.glob(f"{prefix}*") if _is_left_over(folder)]
+    for folder in gone:
+        shutil.rmtree(folder, ignore_errors=True)
+    return gone
+
+
+def _is_left_over(folder: Path) -> bool:
+    """A folder without a note is somebody else's, or just being made."""
+    try:
+        owner = (folder / OWNER).read_text()
+        mine = folder.lstat().st_uid == os.getuid() and not folder.is_symlink()
+    except OSError:
+        return False
+    number = owner.partition(" ")[0]
+    return mine and number.isdigit() and Path("/proc/self").exists() and _started(int(number)) != owner
+
+
+def _started(process: int) -> str:
+    """Id and start of a process, counted in ticks since the machine's own; without the start where there is none."""
+    try:
+        after_the_name = Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2]
+    except OSError:
+        return f"{process} gone"
+    return f"{process} {after_the_name.split()[19]}"
 
 
 def processes_of(name: str, directory: Path) -> list[int]:

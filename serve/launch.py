@@ -22,12 +22,14 @@ from bandit_nba.online.replica import Replica
 from bandit_nba.workspace import Workspace
 from serve.app import create_app
 from serve.environment import free_ports, variables
-from serve.guard import guarded
+from serve.guard import guarded, own, sweep
 
 READY_WITHIN_S = 90.0
 KEEP_ALIVE_S = 75
 REQUEST_WITHIN_S = 30.0
 _OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray takes; nothing large is passed around
+_SHORT = Path("/tmp")  # noqa: S108 (mkdtemp makes a folder there that only its owner may read)
+_PREFIX = "nba-"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -64,7 +66,9 @@ def run(workspace: Workspace, address: Address, *, replicas: int, on_ready: Call
     _rehearse(workspace)
     name = uuid.uuid4().hex
     # For sockets, Ray's files and logs: only the owner may look inside. Sockets want a short path.
-    directory = Path(tempfile.mkdtemp(prefix="nba-", dir="/tmp"))
+    sweep(_SHORT, _PREFIX)
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_SHORT))
+    own(directory)
     with guarded(name, directory):
         os.environ.update(variables(directory, free_ports(), name=name))
         try:

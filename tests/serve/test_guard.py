@@ -84,3 +84,20 @@ def test_a_failed_start_keeps_its_logs(tmp_path: Path) -> None:
         raise ValueError("no")
 
     assert tmp_path.exists()
+
+
+def test_the_next_start_removes_what_a_killed_service_left_and_nothing_else(tmp_path: Path) -> None:
+    left, alive, reused, foreign, other = (tmp_path / name for name in ("nba-1", "nba-2", "nba-3", "nba-4", "x"))
+    for folder in (left, alive, reused, foreign, other):
+        folder.mkdir()
+        (folder / "log").write_text("why it ended")
+    code = "import pathlib, sys; from serve.guard import own; own(pathlib.Path(sys.argv[1]))"
+    environment = {**os.environ, "PYTHONPATH": str(Path(guard.__file__).parents[1])}
+    for folder in (left, other):  # by processes that have ended since
+        subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, check=True)
+    guard.own(alive)
+    (reused / guard.OWNER).write_text(f"{os.getpid()} 1")  # the id is in use again, by a process that began later
+
+    assert sorted(guard.sweep(tmp_path, "nba-")) == [left, reused]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["nba-2", "nba-4", "x"]
+    assert guard.sweep(tmp_path, "nba-") == []
