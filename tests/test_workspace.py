@@ -8,6 +8,7 @@ import pytest
 
 from bandit_nba.errors import NbaError, SettingsError
 from bandit_nba.workspace import Workspace, init_workspace, inspect_workspace, open_workspace
+from bandit_nba.workspace.open import DATABASE_VARIABLE
 
 
 @pytest.fixture
@@ -60,12 +61,20 @@ def test_every_file_of_a_new_workspace_is_commented(directory: Path) -> None:
         assert all(len(line) <= 120 for line in lines), name
 
 
-def test_the_database_lives_in_the_workspace_unless_another_is_named(directory: Path) -> None:
+def test_the_database_lives_in_the_workspace_unless_another_is_named(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert open_workspace(directory).database_url == f"sqlite:///{directory}/data/nba.db"
 
     edit(directory, "service.toml", 'database = ""', 'database = "postgresql+psycopg://nba@db/nba"')
 
     assert open_workspace(directory).database_url == "postgresql+psycopg://nba@db/nba"
+
+    monkeypatch.setenv(DATABASE_VARIABLE, "postgresql://nba:secret@elsewhere/nba")
+    workspace = open_workspace(directory)
+
+    assert workspace.database_url == "postgresql://nba:secret@elsewhere/nba"
+    assert "secret" not in repr(workspace)
 
 
 def test_init_never_overwrites(directory: Path) -> None:
@@ -172,6 +181,14 @@ def test_secrets_that_others_can_read_are_refused(directory: Path, mode: int) ->
         ("service.toml", "port = 8080", "port = 0", "service.toml: port", ""),
         ("service.toml", '"127.0.0.1"', '"http://x"', "service.toml: host", ""),
         ("service.toml", 'database = ""', 'database = "mysql://u:secret@h/d"', "service.toml: database", "sql"),
+        ("service.toml", 'database = ""', 'database = "postgresql://u:secret@h/d"', "service.toml: database", "NBA_"),
+        (
+            "service.toml",
+            'database = ""',
+            'database = "postgresql://h/d?password=secret"',
+            "service.toml: database",
+            "",
+        ),
         ("service.toml", 'database = ""', 'database = "nba.db"', "service.toml: database", ""),
         ("service.toml", "[channels.web]", '[channels."web\\n"]', "service.toml: channels.web\n", ""),
         (

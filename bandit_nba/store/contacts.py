@@ -118,16 +118,24 @@ def versions(connection: sa.Connection, customers: Collection[str]) -> dict[str,
 
 def lock_versions(connection: sa.Connection, customers: Collection[str]) -> dict[str, int]:
     """The same inside a write transaction; no other can raise them until it has ended."""
-    if connection.dialect.name == "postgresql":
-        for customer in sorted(customers):  # in one order, so that two never wait for each other
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(customer, 0))))
+    _lock(connection, customers)
     return versions(connection, customers)
 
 
 def raise_versions(connection: sa.Connection, customers: Collection[str]) -> None:
     """Tell that the contact state of `customers` has changed in this write transaction; "" is nobody."""
     rows = [(customer, 1) for customer in sorted(set(customers)) if customer]
+    _lock(connection, [customer for customer, _ in rows])
     execute_many(connection, _RAISE[connection.dialect.name], rows)
+
+
+def _lock(connection: sa.Connection, customers: Collection[str]) -> None:
+    """Let no other transaction change the contact state of `customers`; SQLite's write lock does that by itself.
+
+    PostgreSQL locks in one order, so that two never wait for each other, and in one statement.
+    """
+    if customers and connection.dialect.name == "postgresql":
+        connection.execute(_LOCK, {"customers": list(customers)})
 
 
 def raise_versions_of(connection: sa.Connection, ids: Collection[str]) -> None:
@@ -208,6 +216,10 @@ class _Told:
         return first
 
 
+_LOCK = sa.text(  # a subquery with an order is read in it, before the lock of its next row is taken
+    "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(customer, 0) AS key"
+    " FROM unnest(CAST(:customers AS text[])) AS customer ORDER BY key) AS keys"
+)
 _MORE = {"version": contact_versions.c.version + sa.literal_column("1")}
 _RAISE = {
     "sqlite": sqlite.insert(contact_versions).on_conflict_do_update(index_elements=["customer"], set_=_MORE),

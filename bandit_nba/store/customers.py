@@ -1,6 +1,7 @@
 """Customer profiles by pseudonymous key."""
 
 from collections.abc import Collection, Mapping
+from operator import itemgetter
 
 import msgspec
 import sqlalchemy as sa
@@ -20,7 +21,9 @@ def upsert(connection: sa.Connection, profiles: Mapping[str, Profile], *, now_s:
     statement = insert.on_conflict_do_update(index_elements=[customers.c.customer], set_=change)
     rows = [
         {"customer": customer, "profile": msgspec.json.encode(profile), "updated_at": now_s}
-        for customer, profile in profiles.items()
+        for customer, profile in sorted(
+            profiles.items(), key=itemgetter(0)
+        )  # in one order: two such writers never lock each other out
     ]
     if rows:
         connection.execute(statement, rows)

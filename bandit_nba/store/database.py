@@ -3,29 +3,19 @@
 SQLite by default (WAL, synchronous=FULL: a commit that returned survives a power loss), PostgreSQL by its URL.
 """
 
-import random
-import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any
 
 import sqlalchemy as sa
 
 from bandit_nba.errors import SettingsError, StoreError
-from bandit_nba.store import failure, schema
+from bandit_nba.store import failure, schema, sqlite
 from bandit_nba.store.turns import Turns
-
-T = TypeVar("T")
 
 BUSY_S = 10.0
 """How long a transaction waits for its turn before it is refused with `StoreBusyError`."""
-
-_READERS = 16
-_PAUSE_S = (0.000_2, 0.002)
-_WAL_LIMIT_BYTES = 64 * 2**20
-_CHECKPOINT_PAGES = 4_000  # 16 MB; random ids touch index pages again and again: 1.3 times the rows of SQLite's 1,000
 
 
 def sqlite_url(path: Path) -> str:
@@ -46,8 +36,9 @@ class Database:
     constraint leaves it as SQLAlchemy's `IntegrityError`, since only the caller knows what it means.
     """
 
-    def __init__(self, *, where: str, reader: sa.Engine, writer: sa.Engine) -> None:
+    def __init__(self, *, where: str, reader: sa.Engine, writer: sa.Engine, is_lost: Callable[[Any], bool]) -> None:
         self.where = where
+        self._is_lost = is_lost
         self._reader = reader
         self._writer = writer
         self._turns = Turns() if writer.dialect.name == "sqlite" else None
@@ -76,10 +67,18 @@ class Database:
     def unchecked(cls, url: str | sa.URL, *, create: bool) -> "Database":
         """Connect, whatever schema is there; `create` is only about the file's folder. For migrations; else `open`."""
         parsed = _parsed(url)
-        where = str(parsed.database) if _is_sqlite(parsed) else parsed.render_as_string(hide_password=True)
         if _is_sqlite(parsed):
-            _prepare_file(Path(where), create=create)
-        return cls(where=where, reader=_reader(parsed), writer=_writer(parsed))
+            where = str(parsed.database)
+            sqlite.prepare_file(Path(where), create=create)
+            engines = {"reader": sqlite.reader(parsed, busy_s=BUSY_S), "writer": sqlite.writer(parsed, busy_s=BUSY_S)}
+            return cls(where=where, is_lost=sqlite.is_lost, **engines)
+        from bandit_nba.store import postgresql  # its driver takes time to load
+
+        engines = {
+            "reader": postgresql.reader(parsed, busy_s=BUSY_S),
+            "writer": postgresql.writer(parsed, busy_s=BUSY_S),
+        }
+        return cls(where=postgresql.place(parsed), is_lost=postgresql.is_lost, **engines)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -99,7 +98,12 @@ class Database:
         turn = self._turns.turn(wait_s=BUSY_S, where=self.where) if self._turns else nullcontext()
         with turn, self._transaction(self._writer) as connection:
             yield connection
-            _refuse_lost_transaction(connection, where=self.where)
+            if self._is_lost(connection.connection.driver_connection):
+                raise StoreError(
+                    "gave up the transaction after an error",
+                    where=self.where,
+                    hint="do not catch errors inside a transaction",
+                )
 
     def close(self) -> None:
         """Close all connections; transactions that begin later are refused."""
@@ -123,7 +127,7 @@ class Database:
         try:
             with engine.connect() as connection, _never_reused_after_damage(connection), connection.begin():
                 yield connection
-        except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
+        except (sa.exc.SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
             found = failure.meaning(error)
             if found is None:
                 raise
@@ -135,20 +139,11 @@ def _never_reused_after_damage(connection: sa.Connection) -> Iterator[None]:
     """A connection whose file was moved, cut or unreadable is closed; the next transaction opens a fresh one."""
     try:
         yield
-    except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
+    except (sa.exc.SQLAlchemyError, connection.dialect.loaded_dbapi.Error) as error:
         found = failure.meaning(error)
         if found is not None and found.reopen and not connection.invalidated:
             connection.invalidate(error)
         raise
-
-
-def _refuse_lost_transaction(connection: sa.Connection, *, where: str) -> None:
-    """SQLite ends a transaction by itself on some errors; sqlite3's `commit` would then do nothing, silently."""
-    driver = connection.connection.driver_connection
-    if isinstance(driver, sqlite3.Connection) and not driver.in_transaction:
-        raise StoreError(
-            "gave up the transaction after an error", where=where, hint="do not catch errors inside a transaction"
-        )
 
 
 def _parsed(url: str | sa.URL) -> sa.URL:
@@ -169,81 +164,3 @@ def _parsed(url: str | sa.URL) -> sa.URL:
 
 def _is_sqlite(url: sa.URL) -> bool:
     return url.get_backend_name() == "sqlite"
-
-
-def _prepare_file(path: Path, *, create: bool) -> None:
-    if not create and not path.exists():
-        raise StoreError(
-            "there is no such file", where=str(path), hint="`nba serve DIR` makes it; `nba init DIR` makes a workspace"
-        )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"its folder cannot be made ({error})", where=str(path)) from error
-
-
-def _reader(url: sa.URL) -> sa.Engine:
-    if not _is_sqlite(url):
-        options = {"postgresql_readonly": True}
-        return sa.create_engine(url, isolation_level="REPEATABLE READ", execution_options=options, pool_pre_ping=True)
-    engine = sa.create_engine(url, pool_size=_READERS, pool_timeout=BUSY_S, connect_args={"timeout": BUSY_S})
-    sa.event.listen(engine, "connect", _configure_reader)
-    sa.event.listen(engine, "begin", _begin_snapshot)
-    return engine
-
-
-def _writer(url: sa.URL) -> sa.Engine:
-    if not _is_sqlite(url):
-        return sa.create_engine(url, pool_pre_ping=True)
-    # One connection: threads take turns rather than poll SQLite against each other, and SQLite's cache stays warm.
-    engine = sa.create_engine(url, pool_size=1, max_overflow=0, connect_args={"timeout": 0.0})
-    sa.event.listen(engine, "connect", _configure)
-    sa.event.listen(engine, "begin", _begin_immediate)
-    return engine
-
-
-def _configure(driver: sqlite3.Connection, _entry: object) -> None:
-    # Python 3.11's sqlite3 begins transactions by its own rules (never before DDL or SELECT); None leaves it to us.
-    driver.isolation_level = None
-    mode = _patiently(lambda: driver.execute("PRAGMA journal_mode=WAL").fetchone()[0])
-    if mode != "wal":
-        raise StoreError("its file system cannot hold a write-ahead log", got=mode, allowed="journal mode wal")
-    driver.execute("PRAGMA synchronous=FULL")
-    driver.execute("PRAGMA fullfsync=ON")  # macOS: fsync alone leaves data in the disk's cache; no effect elsewhere
-    driver.execute(f"PRAGMA journal_size_limit={_WAL_LIMIT_BYTES}")
-    driver.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
-
-
-def _configure_reader(driver: sqlite3.Connection, entry: object) -> None:
-    _configure(driver, entry)
-    driver.execute("PRAGMA query_only=ON")
-
-
-def _begin_snapshot(connection: sa.Connection) -> None:
-    _driver(connection).execute("BEGIN")
-
-
-def _begin_immediate(connection: sa.Connection) -> None:
-    driver = _driver(connection)
-    _patiently(lambda: driver.execute("BEGIN IMMEDIATE"))
-
-
-def _driver(connection: sa.Connection) -> sqlite3.Connection:
-    return cast(sqlite3.Connection, connection.connection.driver_connection)
-
-
-def _patiently(run: Callable[[], T]) -> T:
-    """Try until the lock is free, at most `BUSY_S`.
-
-    SQLite's own busy handler sleeps up to 100 ms between tries, so that a process which writes all the time starves
-    the others: with three such processes the longest wait was 1.8 s; polling every 0.2 to 2 ms it was 0.09 s.
-    """
-    deadline = time.monotonic() + BUSY_S
-    while True:
-        try:
-            return run()
-        except sqlite3.OperationalError as error:
-            found = failure.meaning(error)
-            if found is None or not found.busy or time.monotonic() > deadline:
-                raise
-        time.sleep(random.uniform(*_PAUSE_S))

@@ -64,6 +64,8 @@ def insert(connection: sa.Connection, records: Sequence[DecisionRecord]) -> None
     sqlalchemy.exc.IntegrityError
         If one of the ids is known; see `answers`.
     """
+    if connection.dialect.name == "postgresql":  # in one order: two transactions with the same ids never lock crosswise
+        records = sorted(records, key=attrgetter("id"))
     execute_many(connection, _INSERT, [_values(r) if r.kind == "normal" else _special(r) for r in records])
     execute_many(connection, _INSERT_FACTS, [(r.id, r.facts) for r in records if r.facts is not None])
 

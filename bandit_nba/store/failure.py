@@ -87,7 +87,7 @@ def meaning(error: Exception) -> Meaning | None:
     return None
 
 
-def _of_postgresql(error: Exception) -> Meaning | None:
+def _of_postgresql(error: BaseException | None) -> Meaning | None:
     """By the code where the server gave one; without one the connection was refused or lost."""
     code = getattr(error, "sqlstate", None)
     if code is None and type(error).__name__ in ("OperationalError", "ConnectionTimeout", "InterfaceError"):

@@ -8,6 +8,7 @@ fence number, not the time, and stays right whatever the clocks do.
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bandit_nba.store.tables import leases
 
@@ -26,12 +27,16 @@ def acquire(connection: sa.Connection, name: str, *, holder: str, now_s: float, 
 
     The same holder keeps its fence number; `holder` must therefore be unique to a process and its start.
     """
-    row = connection.execute(sa.select(leases).where(leases.c.name == name).with_for_update()).one_or_none()
+    query = sa.select(leases).where(leases.c.name == name).with_for_update()
+    row = connection.execute(query).one_or_none()
     expires_at = now_s + lease_s
     if row is None:
-        new = {"name": name, "holder": holder, "fence": 1, "expires_at": expires_at}
-        connection.execute(sa.insert(leases).values(new))
-        return Lease(name=name, holder=holder, fence=1)
+        # of two that come first only one is inserted; the other waits for it here, and then finds its row
+        insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(leases)
+        new = insert.values(name=name, holder=holder, fence=1, expires_at=expires_at).on_conflict_do_nothing()
+        if connection.execute(new.returning(leases.c.fence)).one_or_none():
+            return Lease(name=name, holder=holder, fence=1)
+        row = connection.execute(query).one()
     if row.holder != holder and row.expires_at > now_s:
         return None
     fence = row.fence if row.holder == holder else row.fence + 1

@@ -1,5 +1,6 @@
 """Opening a workspace: every file is read and checked, then all of them against each other."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ from bandit_nba.workspace.service import Service, service_problems
 T = TypeVar("T")
 
 DATABASE_FILE = Path("data") / "nba.db"
+DATABASE_VARIABLE = "NBA_DATABASE_URL"
+"""An environment variable that goes before `database` in service.toml; the place for a password."""
 ARCHIVE_FOLDER = Path("data") / "archive"
 
 
@@ -56,8 +59,8 @@ class Workspace:
 
     @property
     def database_url(self) -> str:
-        """SQLAlchemy's URL of the store: the service's own, or the workspace's SQLite file."""
-        return self.service.database or f"sqlite:///{self.path / DATABASE_FILE}"
+        """SQLAlchemy's URL of the store: the environment's, the service's own, or the workspace's SQLite file."""
+        return os.environ.get(DATABASE_VARIABLE) or self.service.database or f"sqlite:///{self.path / DATABASE_FILE}"
 
     @property
     def archive_folder(self) -> Path:

@@ -116,3 +116,10 @@ def _database_problems(database: str, place: str) -> Iterator[SettingsError]:
             allowed='"" for the workspace\'s own file, or a URL such as "postgresql+psycopg://user@host/name"',
             hint=nearest(scheme, _DATABASES) if mark else "",
         )
+    elif ":" in rest.rpartition("@")[0] or "password=" in rest:
+        yield SettingsError(
+            "holds a password, and this file may be kept where others read it",
+            where=place,
+            allowed="a URL without one",
+            hint="set PGPASSWORD, use ~/.pgpass, or give the whole URL in the environment variable NBA_DATABASE_URL",
+        )

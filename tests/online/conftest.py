@@ -7,7 +7,9 @@ import pytest
 
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import Workspace, init_workspace, open_workspace
+from bandit_nba.workspace.open import DATABASE_VARIABLE
 from tests.online.clock import Clock
+from tests.postgres import Server
 
 
 @pytest.fixture
@@ -15,9 +17,22 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(params=["sqlite"])
+def store(request: pytest.FixtureRequest) -> Iterator[str]:
+    """ "" for the workspace's own SQLite file, or a URL; tests that ask for "postgresql" as well run over both."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    postgres: Server = request.getfixturevalue("postgres")
+    url = postgres.store()
+    yield url
+    postgres.drop(url)
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """The template: "no action" and "network_status" are open to everybody; the rest asks for consent or a contract."""
+    monkeypatch.setenv(DATABASE_VARIABLE, store)
     init_workspace(tmp_path / "shop")
     return open_workspace(tmp_path / "shop")
 

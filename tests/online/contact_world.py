@@ -79,9 +79,12 @@ def play(workspace: Workspace, *, seed: int, decisions: int, customers: int = 12
 
 def in_order(database: Database) -> Sequence[sa.Row[tuple[str, str, str, float, str, bytes]]]:
     """All decisions in the order in which they were written: id, customer, channel, decided_at, arm, removed."""
-    text = "SELECT id, customer, channel, decided_at, arm, removed FROM decisions ORDER BY rowid"
+    text = "SELECT id, customer, channel, decided_at, arm, removed FROM decisions ORDER BY "
     with database.read() as connection:
-        return connection.execute(sa.text(text)).all()
+        sqlite = connection.dialect.name == "sqlite"
+        # PostgreSQL numbers transactions when they first write, that is while they hold their customers' locks
+        order = "rowid" if sqlite else "CAST(CAST(xmin AS text) AS bigint), length(id), id"
+        return connection.execute(sa.text(text + order)).all()
 
 
 if __name__ == "__main__":

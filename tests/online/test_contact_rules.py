@@ -35,6 +35,8 @@ from tests.online.contact_world import CAPS, GROUPS, Unlearned, ask, in_order, p
 ONCE = ContactRule(kind="cap", scope="all", max=1, within="PT1H")
 OFFERS = set(GROUPS)
 
+ON_BOTH = pytest.mark.parametrize("store", ["sqlite", "postgresql"], indirect=True)
+
 
 def decider_of(workspace: Workspace, database: Database, clock: Clock, *rules: ContactRule) -> Decider:
     return Decider(under(workspace, *rules), database, Unlearned(), clock=clock)
@@ -76,6 +78,7 @@ def test_a_cap_holds_over_channels_and_says_why(workspace: Workspace, database: 
     assert removed(database, "later") == {}
 
 
+@ON_BOTH
 def test_requests_of_one_batch_know_of_each_other(workspace: Workspace, database: Database, clock: Clock) -> None:
     decider = decider_of(workspace, database, clock, ONCE)
     found = arms(decider, *(ask(f"d{i}", "c") for i in range(40)), *(ask(f"e{i}", f"c{i}") for i in range(40)))
@@ -133,6 +136,7 @@ def test_an_activated_decision_counts_on(workspace: Workspace, database: Databas
     assert arms(decider, ask("d1", "c")) == ["no_action"]
 
 
+@ON_BOTH
 def test_rejects_pause_and_ignoring_pauses(workspace: Workspace, database: Database, clock: Clock) -> None:
     paused = ContactRule(kind="suppression", scope="action", after=1, outcomes=("reject",), within="PT1H", pause="P1D")
     ignored = ContactRule(kind="suppression", scope="all", after=2, outcomes=("ignored",), within="PT2H", pause="PT10M")
@@ -159,6 +163,7 @@ def test_rejects_pause_and_ignoring_pauses(workspace: Workspace, database: Datab
     assert removed(database, "d4") == {}
 
 
+@ON_BOTH
 def test_a_known_id_is_not_counted_twice(workspace: Workspace, database: Database, clock: Clock) -> None:
     """d-0 is a contact already; asked again beside another request of its customer, it stays one of two."""
     twice = ContactRule(kind="cap", scope="all", max=2, within="PT1H")
@@ -169,6 +174,7 @@ def test_a_known_id_is_not_counted_twice(workspace: Workspace, database: Databas
     assert removed(database, "new") == {}
 
 
+@ON_BOTH
 def test_whatever_was_chosen_a_decision_is_made_again_when_its_customer_was_contacted_meanwhile(
     workspace: Workspace, database: Database, clock: Clock
 ) -> None:
@@ -190,6 +196,7 @@ def test_whatever_was_chosen_a_decision_is_made_again_when_its_customer_was_cont
     assert decider.counts["made_again"] == 2
 
 
+@ON_BOTH
 def test_an_answer_between_reading_and_writing_makes_the_decision_again(
     workspace: Workspace, database: Database, clock: Clock
 ) -> None:
@@ -206,6 +213,7 @@ def test_an_answer_between_reading_and_writing_makes_the_decision_again(
     assert decider.counts["made_again"] == 1
 
 
+@ON_BOTH
 def test_versions_grow_with_what_rules_may_count(workspace: Workspace, database: Database, clock: Clock) -> None:
     """With contacts and answers, not with "no action", with impressions, or where no rule asks for answers."""
 
@@ -285,6 +293,7 @@ def assert_audit_is_clean(workspace: Workspace, database: Database) -> None:
     assert found.rows == len(in_order(database))
 
 
+@ON_BOTH
 def test_caps_hold_between_two_threads(workspace: Workspace, database: Database) -> None:
     world = under(workspace, *CAPS)
     with ThreadPoolExecutor(2) as pool:
@@ -295,6 +304,7 @@ def test_caps_hold_between_two_threads(workspace: Workspace, database: Database)
     assert_audit_is_clean(workspace, database)
 
 
+@ON_BOTH
 def test_caps_hold_between_two_processes(workspace: Workspace, database: Database) -> None:
     here = Path(__file__)
     environment = {**os.environ, "PYTHONPATH": str(here.parents[2]), "OMP_NUM_THREADS": "1"}

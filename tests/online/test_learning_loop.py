@@ -18,6 +18,8 @@ from bandit_nba.store.database import Database
 from bandit_nba.workspace import Workspace
 from tests.online.clock import Clock
 
+pytestmark = pytest.mark.parametrize("store", ["sqlite", "postgresql"], indirect=True)
+
 N = 300
 
 

@@ -72,7 +72,7 @@ def start() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
             process.stdout.close()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A store on each database; a module of one alone has its own."""
     if request.param == "sqlite":

@@ -137,6 +137,7 @@ def test_versions_grow_and_are_zero_before(database: Database, record: Record) -
         assert contacts.versions(connection, ["c1", "c2", "new"]) == {"c1": 2, "c2": 1, "new": 0}
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_contacts_are_found_by_index(database: Database) -> None:
     """One search of the index by customer and time, however long the log."""
     text, places, constants = _listed(contacts._CONTACTS, "sqlite", 2)

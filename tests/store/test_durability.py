@@ -23,7 +23,7 @@ def test_every_acknowledged_decision_survives_kill_9(database: Database, url: st
         acknowledged += [line.rstrip("\n") for line in [first, *rest.splitlines(keepends=True)] if line.endswith("\n")]
     with database.read() as connection:
         found = {r.id: r for r in decisions.scan(connection)}
-        whole = connection.exec_driver_sql("PRAGMA integrity_check").scalar()
+        whole = connection.exec_driver_sql("PRAGMA integrity_check").scalar() if url.startswith("sqlite") else "ok"
 
     assert len(acknowledged) > 300
     assert len(set(acknowledged)) == len(acknowledged)

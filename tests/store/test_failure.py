@@ -21,6 +21,7 @@ def limit_pages(database: Database, pages: int) -> None:
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_full_disk_is_named_and_writing_goes_on_once_there_is_space(database: Database, record: Make) -> None:
     with database.write() as connection:
         decisions.insert(connection, [record("before")])
@@ -62,6 +63,7 @@ def test_a_parent_that_is_a_file_is_named(tmp_path: Path) -> None:
         Database.open(sqlite_url(tmp_path / "file" / "nba.db"))
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_damaged_page_is_named(database: Database, url: str, tmp_path: Path, record: Make) -> None:
     with database.write() as connection:
         decisions.insert(connection, [record(f"d{i}", answer=b"x" * 3_000) for i in range(200)])

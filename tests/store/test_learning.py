@@ -281,3 +281,16 @@ def test_two_processes_share_the_file(database: Database, url: str, record: Reco
         assert len(source.matured(claim, after=START, limit=10)) == 1
     finally:
         other.close()
+
+
+def test_ids_have_one_order_whatever_the_database(database: Database, record: Record) -> None:
+    """Byte by byte: another order of the same decisions would teach another model."""
+    ids = ["a", "B", "ä", "Z", "_", "é", "10", "9", "a b", "a-b", "😀"]
+    store(database, *[record(name, matures_at=1.0) for name in ids])
+    source = learning(database, 5_000.0)
+    claim = source.claim()
+    assert claim is not None
+    first = source.matured(claim, after=START, limit=6)
+    rest = source.matured(claim, after=first.last, limit=99)
+
+    assert [*first.windows.ids, *rest.windows.ids] == sorted(ids, key=str.encode)

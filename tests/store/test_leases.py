@@ -1,19 +1,7 @@
 """Leases: one holder at a time, and a fence number that a lost lease cannot pass."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from bandit_nba.store.database import Database, sqlite_url
+from bandit_nba.store.database import Database
 from bandit_nba.store.leases import Lease, acquire, holds, release
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database.open(sqlite_url(tmp_path / "nba.db"))
-    yield database
-    database.close()
 
 
 def take(database: Database, holder: str, now_s: float) -> Lease | None:
