@@ -1,4 +1,4 @@
-"""`nba search DIR`: look for a better policy on the log."""
+"""`nba search DIR`: look for a better policy on the log, in parallel on Ray."""
 
 import os
 import time
@@ -11,6 +11,7 @@ from bandit_nba.cli.failure import reported
 
 if TYPE_CHECKING:
     from bandit_nba.promote.search import Task, Try
+    from bandit_nba.promote.spread import Spread
 
 
 @reported
@@ -19,13 +20,18 @@ def search(
     *,
     out: Annotated[Path, typer.Option(help="Where the best policy goes.")] = Path("best.toml"),
     most: Annotated[int, typer.Option(min=1, max=10_000, help="Try at most this many policies.")] = 60,
-    workers: Annotated[int, typer.Option(min=0, help="Processes; 0: one per processor.")] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes on Ray; 0: none, all in this process. Default: one per processor."),
+    ] = None,
+    ray: Annotated[str, typer.Option(help="Address of a Ray cluster that runs; it must see DIR at this path.")] = "",
+    levers: Annotated[bool, typer.Option("--levers/--no-levers", help="Whether levers are searched, too.")] = True,
     judged_share: Annotated[float, typer.Option(min=0.05, max=0.9, help="Share of the log that judges.")] = 0.4,
     alpha: Annotated[float, typer.Option(min=0.001, max=0.5, help="Chance that any of the bounds is wrong.")] = 0.05,
     seed: Annotated[int, typer.Option(min=0, help="Which policies are tried, where there are more.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """Try other features, crosses, VW options and explorations; the best becomes a policy file.
+    """Try other features, crosses, VW options, explorations and levers; the best becomes a policy file.
 
     Models learn from the earlier part of the log and are judged on the later one; the bounds of all that were tried
     hold together. Every policy tried keeps a floor of exploration. `nba promote` knows how many there were.
@@ -35,10 +41,21 @@ def search(
       nba search demo --out best.toml
 
       nba search demo --most 200 --workers 4 && nba promote demo best.toml
+
+      nba search demo --most 12 --workers 0 --no-levers
+
+      nba search /shared/demo --most 500 --ray 10.0.0.4:6379 --workers 32
     """
     import numpy as np
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     from bandit_nba.promote.policy_file import policy_toml
     from bandit_nba.promote.search import best, prepare, remember, run
@@ -46,15 +63,22 @@ def search(
     from bandit_nba.workspace import open_workspace
 
     workspace = open_workspace(directory)
-    policies = space(workspace.policy, workspace.catalogue.facts, most=most, rng=np.random.default_rng(seed))
+    groups = tuple(dict.fromkeys(arm.action.group for arm in workspace.catalogue.arms if arm.action.group))
+    policies = space(
+        workspace.policy,
+        workspace.catalogue.facts,
+        groups=groups if levers else (),
+        most=most,
+        rng=np.random.default_rng(seed),
+    )
     task = prepare(workspace, policies, judged_share=judged_share, alpha=alpha, now_s=time.time())
-    processes = min(workers or os.cpu_count() or 1, len(task.groups))
     live = TextColumn("{task.fields[live]}")
-    columns = (TextColumn("policies"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), live)
+    left = TimeRemainingColumn(compact=True)
+    columns = (TextColumn("policies"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), left, live)
     tries: list[Try] = []
     with Progress(*columns, console=Console(stderr=True)) as progress:
         shown = progress.add_task("policies", total=len(policies), live="")
-        for one in run(task, workers=processes):
+        for one in run(task, spread=_spread(task, workers, ray)):
             tries.append(one)
             judged = [t.gain.low for t in tries if t.gain is not None]
             progress.update(shown, advance=1, live=f"best lower bound {max(judged):+.4f}" if judged else "")
@@ -75,6 +99,17 @@ def search(
     print(f"Policy file: {out}. Next: nba promote {directory} {out}")
 
 
+def _spread(task: "Task", workers: int | None, address: str) -> "Spread":
+    from bandit_nba.cli.ray_spread import OnRay
+    from bandit_nba.promote.spread import in_process
+
+    wanted = (os.cpu_count() or 1) if workers is None else workers
+    pieces = min(wanted, len(task.groups))
+    if not address and pieces == 0:
+        return in_process
+    return OnRay(workers=max(1, pieces), address=address)
+
+
 def _print_json(task: "Task", tries: "list[Try]", found: "Try", out: Path) -> None:
     import msgspec
 
@@ -85,6 +120,7 @@ def _print_json(task: "Task", tries: "list[Try]", found: "Try", out: Path) -> No
             "features": one.policy.features,
             "learning": one.policy.learning.options,
             "exploration": one.policy.exploration,
+            "levers": one.policy.arbitration.levers,
             "gain": None
             if gain is None
             else {"value": gain.value, "low": gain.low, "high": gain.high, "ess": gain.ess},

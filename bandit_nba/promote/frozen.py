@@ -12,11 +12,11 @@ from bandit_nba.decide.policy import Policy
 from bandit_nba.decide.scoring import FeatureRows, NoModel, Scorer
 from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate.log import LoggedDecisions
-from bandit_nba.learn.compile import CompiledScorer
+from bandit_nba.learn.compile import compiled
 from bandit_nba.learn.definition import RewardDefinition
+from bandit_nba.learn.ensemble import Ensemble
 from bandit_nba.learn.manifest import Manifest
 from bandit_nba.learn.options import vw_arguments
-from bandit_nba.learn.vowpal import VowpalRegressor
 from bandit_nba.promote.reading import Reading
 from bandit_nba.store import models
 from bandit_nba.store.database import Database
@@ -27,11 +27,12 @@ JUDGED_SHARE = 0.25
 
 
 def fits(manifest: Manifest, policy: Policy, catalogue: Catalogue, rewards: RewardDefinition) -> bool:
-    """Whether a published model is one of this policy's own: same features, VW options and rewards."""
+    """Whether a published model is one of this policy's own: same features, VW options, ensemble and rewards."""
     return (
         manifest.feature_version == Featuriser(policy.features, catalogue.facts).version
         and manifest.vw_args == vw_arguments(policy.features, policy.learning)
         and manifest.reward_version == rewards.version
+        and manifest.members == policy.ensemble
     )
 
 
@@ -63,7 +64,8 @@ def newest_fitting(
 def learned_from(log: LoggedDecisions, policy: Policy, catalogue: Catalogue) -> tuple[Scorer, float]:
     """A model learned from the whole of `log` in its order, and the time of the last decision in it.
 
-    Decisions for arms that the catalogue no longer has teach nothing. Without any decision there is no model.
+    It has the ensemble that Thompson sampling asks for. Decisions for arms that the catalogue no longer has teach
+    nothing. Without any decision there is no model.
 
     Raises
     ------
@@ -77,16 +79,18 @@ def learned_from(log: LoggedDecisions, policy: Policy, catalogue: Catalogue) -> 
         return NoModel(), -np.inf
     featuriser = Featuriser(policy.features, catalogue.facts)
     chosen = column[log.arm[log.chosen]][known]
-    regressor = VowpalRegressor(policy.features, policy.learning)
+    made = Ensemble(policy.features, policy.learning, members=policy.ensemble)
     contexts = _kept(featuriser.contexts(log.facts, log.channels), known)
-    regressor.learn(contexts, featuriser.arms(catalogue.arms), chosen, log.reward[known])
+    ids = [log.ids[i] for i in np.flatnonzero(known).tolist()] if policy.ensemble else []
+    made.learn(contexts, featuriser.arms(catalogue.arms), chosen, log.reward[known], ids)
     counts = np.bincount(chosen, minlength=len(catalogue.arms))
-    scorer = CompiledScorer(
-        regressor.weights(),
+    scorer = compiled(
+        made.weights(),
+        made.member_weights(),
         policy.features,
         policy.learning,
         version="from the log",
-        examples_learned=regressor.examples_learned,
+        examples_learned=len(chosen),
         arm_examples={arm.id: int(n) for arm, n in zip(catalogue.arms, counts, strict=True)},
     )
     return scorer, float(log.decided_at[-1])

@@ -2,13 +2,13 @@
 
 Every model is learned anew from decisions whose wait was over before the split; every policy is judged on those after
 it. Of m policies each gain is bounded at alpha / m, so that all bounds hold together and the best may be picked by
-its lower one. Models are learned in processes of their own, since VW never lets go of Python's lock.
+its lower one. Where the work is done is up to a `spread`: VW never lets go of Python's lock, so that more than one
+model at a time takes more than one process.
 """
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from bandit_nba.promote.candidate import Candidate
 from bandit_nba.promote.frozen import Freezer, learned_from, longest_wait_s
 from bandit_nba.promote.ledger import Event
 from bandit_nba.promote.reading import read
+from bandit_nba.promote.spread import Spread, in_process
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import Workspace, open_workspace
 
@@ -52,7 +53,7 @@ class Task:
         """Policies that share a model, which is learned once."""
         found: dict[str, list[Policy]] = {}
         for policy in self.policies:
-            key = f"{policy.features.version} {sorted(policy.learning.options.items())}"
+            key = f"{policy.features.version} {sorted(policy.learning.options.items())} {policy.ensemble}"
             found.setdefault(key, []).append(policy)
         return list(found.values())
 
@@ -79,17 +80,10 @@ def prepare(
     return Task(workspace.path, early, reading.log.between(freezer.split), policies, freezer.split, alpha)
 
 
-def run(task: Task, *, workers: int) -> Iterator[Try]:
-    """Try all policies; each comes as soon as it is known."""
-    if workers <= 1:
-        worker = _Worker(task)
-        for group in task.groups:
-            yield from worker.tried(group)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(task,)) as pool:
-        for done in as_completed([pool.submit(_tried, group) for group in task.groups]):
-            yield from done.result()
+def run(task: Task, *, spread: Spread = in_process) -> Iterator[Try]:
+    """Try all policies, group by group where `spread` does the work; each comes as soon as it is known."""
+    for tries in spread(tried, task, task.groups):
+        yield from tries
 
 
 def best(tries: Sequence[Try]) -> Try:
@@ -126,48 +120,38 @@ def remember(workspace: Workspace, task: Task, found: Try, *, now_s: float) -> N
     ledger.record(workspace.path, event)
 
 
-class _Worker:
-    """What every try of one process shares."""
-
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self._workspace = open_workspace(task.workspace)
-
-    def tried(self, group: Sequence[Policy]) -> list[Try]:
-        task, catalogue = self._task, self._workspace.catalogue
-        try:
-            scorer, until = learned_from(task.early, group[0], catalogue)
-        except SettingsError as error:
-            return [Try(policy, None, str(error)) for policy in group]
-        made = [Candidate(policy, scorer, self._workspace, learned_until=until) for policy in group]
-        return [self._judged(candidate) for candidate in made]
-
-    def _judged(self, candidate: Candidate) -> Try:
-        log = self._task.late
-        chance = candidate.replay(log)
-        weights = chance[log.chosen] / log.propensity
-        lost = unsupported_mass(chance, log.probability, log.row, len(log))
-        found = diagnose(weights, log.reward, groups=log.group, unsupported=lost, in_time_order=False)
-        stops = [finding.what for finding in found if finding.severity == "stop"]
-        if stops:
-            return Try(candidate.policy, None, stops[0])
-        gain = estimate_difference(
-            weights,
-            np.ones(len(log)),
-            log.reward,
-            alpha=self._task.alpha / len(self._task.policies),
-            reward_range=self._workspace.rewards.range,
-            groups=log.group,
-        )
-        return Try(candidate.policy, gain)
+def tried(task: Task, group: Sequence[Policy]) -> list[Try]:
+    """Learn the model that the policies of a group share, and judge each of them."""
+    workspace = _opened(task.workspace)
+    try:
+        scorer, until = learned_from(task.early, group[0], workspace.catalogue)
+    except SettingsError as error:
+        return [Try(policy, None, str(error)) for policy in group]
+    made = [Candidate(policy, scorer, workspace, learned_until=until) for policy in group]
+    return [_judged(task, workspace, candidate) for candidate in made]
 
 
-_worker: list[_Worker] = []  # of this process, set once when it begins
+@lru_cache(maxsize=1)
+def _opened(path: Path) -> Workspace:
+    """Once per process."""
+    return open_workspace(path)
 
 
-def _begin(task: Task) -> None:
-    _worker.append(_Worker(task))
-
-
-def _tried(group: Sequence[Policy]) -> list[Try]:
-    return _worker[0].tried(group)
+def _judged(task: Task, workspace: Workspace, candidate: Candidate) -> Try:
+    log = task.late
+    chance = candidate.replay(log)
+    weights = chance[log.chosen] / log.propensity
+    lost = unsupported_mass(chance, log.probability, log.row, len(log))
+    found = diagnose(weights, log.reward, groups=log.group, unsupported=lost, in_time_order=False)
+    stops = [finding.what for finding in found if finding.severity == "stop"]
+    if stops:
+        return Try(candidate.policy, None, stops[0])
+    gain = estimate_difference(
+        weights,
+        np.ones(len(log)),
+        log.reward,
+        alpha=task.alpha / len(task.policies),
+        reward_range=workspace.rewards.range,
+        groups=log.group,
+    )
+    return Try(candidate.policy, gain)

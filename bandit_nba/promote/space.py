@@ -1,4 +1,4 @@
-"""The policies that a search tries: today's, with other features, crosses, VW options and exploration."""
+"""The policies that a search tries: today's, with other features, crosses, VW options, exploration and levers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
@@ -8,6 +8,7 @@ import numpy as np
 
 from bandit_nba.catalogue import FactSchema
 from bandit_nba.decide.policy import Exploration, FeatureSettings, Learning, Policy
+from bandit_nba.decide.weighing import Arbitration, Lever
 
 T = TypeVar("T")
 
@@ -30,30 +31,60 @@ EXPLORATIONS: Sequence[Mapping[str, float | str]] = (
     {"kind": "squarecb", "scale": 100.0, "exponent": 0.5},
     {"kind": "epsilon_greedy", "epsilon": 0.02},
     {"kind": "softmax", "temperature": 0.02},
+    {"kind": "thompson", "members": 8},
 )
 FLOORS = (LEAST_FLOOR, 0.02, 0.05)
+LEVERS = (0.5, 2.0)
 
 
-def space(policy: Policy, schema: FactSchema, *, most: int, rng: np.random.Generator) -> list[Policy]:
+def space(
+    policy: Policy, schema: FactSchema, *, groups: Sequence[str] = (), most: int, rng: np.random.Generator
+) -> list[Policy]:
     """At most `most` different policies, today's kind of model first; a wider space is sampled, evenly by model.
 
-    Everything that is not searched (arbitration, priors, mixture, safe policy) stays as it is.
+    groups: of actions whose levers are searched, too. Everything else (values, context weights, priors, mixture, safe
+    policy) stays as it is.
     """
     models = _distinct([(f, learning) for f in _features(policy.features, schema) for learning in _learning(policy)])
     today = [policy.exploration] if policy.exploration.floor >= LEAST_FLOOR else []
     explorations = _distinct([*today, *_explorations(policy.exploration.floor)])
+    weighings = [policy.arbitration, *_levers(policy.arbitration, groups)]
+    acting = [(explore, weigh) for explore in explorations for weigh in weighings]
     first, rest = models[0], models[1:]
     order = [first, *(rest[i] for i in rng.permutation(len(rest)).tolist())]
-    per_model = max(1, min(len(explorations), -(-most // len(order))))
+    per_model = max(1, min(len(acting), -(-most // len(order))))
     found = []
-    for features, learning in order:
-        picks = rng.permutation(len(explorations))[:per_model].tolist()
-        for exploration in (explorations[i] for i in sorted(picks)):
+    for number, (features, learning) in enumerate(order):
+        picks = rng.permutation(len(acting))[:per_model].tolist()
+        if number == 0 and 0 not in picks:
+            picks[0] = 0  # today's own way to act, where it explores enough
+        for exploration, arbitration in (acting[i] for i in sorted(picks)):
             one = msgspec.structs.replace(
-                policy, name=NAME, features=features, learning=learning, exploration=exploration
+                policy,
+                name=NAME,
+                features=features,
+                learning=learning,
+                exploration=exploration,
+                arbitration=arbitration,
             )
             found.append(one)
     return found[:most]
+
+
+def _levers(today: Arbitration, groups: Sequence[str]) -> Iterator[Arbitration]:
+    """Each group wanted more, and less, than today; and nothing wanted more than anything else."""
+    for group in groups:
+        for factor in LEVERS:
+            if isinstance(today.levers, Mapping):
+                levers: Mapping[str, float] | tuple[Lever, ...] = {
+                    **today.levers,
+                    group: today.levers.get(group, 1.0) * factor,
+                }
+            else:
+                levers = (*today.levers, Lever(group=group, lever=factor))
+            yield msgspec.structs.replace(today, levers=levers)
+    if today.levers:
+        yield msgspec.structs.replace(today, levers={})
 
 
 def _features(base: FeatureSettings, schema: FactSchema) -> Iterator[FeatureSettings]:

@@ -1,6 +1,7 @@
 """A search finds the policy that the world rewards, corrects for how many it tried, and leaves a file to promote."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -9,7 +10,12 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from bandit_nba.cli import application
+from bandit_nba.cli.ray_spread import OnRay
+from bandit_nba.decide.policy import Exploration
+from bandit_nba.decide.weighing import Arbitration, Lever
+from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate import estimate_difference
+from bandit_nba.learn.compile import CompiledEnsemble
 from bandit_nba.promote import ledger
 from bandit_nba.promote.candidate import Candidate, read_policy
 from bandit_nba.promote.frozen import learned_from
@@ -28,7 +34,7 @@ def nba(*arguments: str) -> Result:
 def test_the_best_of_a_search_is_sure_and_promoted_at_once(shop: Path) -> None:
     out = shop / "best.toml"
 
-    done = nba("search", str(shop), "--out", str(out), "--most", "8", "--workers", "1", "--json")
+    done = nba("search", str(shop), "--out", str(out), "--most", "8", "--workers", "0", "--json")
 
     assert done.exit_code == 0, done.output
     found = msgspec.json.decode(done.stdout)
@@ -51,7 +57,7 @@ def test_the_bound_is_that_of_one_among_all_that_were_tried(shop: Path) -> None:
     policies = space(workspace.policy, workspace.catalogue.facts, most=6, rng=np.random.default_rng(0))
     task = prepare(workspace, policies, judged_share=0.4, alpha=0.05, now_s=NOW_S)
 
-    found = best(list(run(task, workers=1)))
+    found = best(list(run(task)))
 
     scorer, until = learned_from(task.early, found.policy, workspace.catalogue)
     candidate = Candidate(found.policy, scorer, workspace, learned_until=until)
@@ -64,12 +70,61 @@ def test_the_bound_is_that_of_one_among_all_that_were_tried(shop: Path) -> None:
     assert task.early.decided_at[-1] <= task.split - world.WAIT_S < task.late.decided_at[0] - world.WAIT_S
 
 
-def test_processes_find_the_same(shop: Path) -> None:
+def test_levers_of_every_group_are_in_the_space_and_today_s_own_way_is_tried_first(shop: Path) -> None:
+    workspace = open_workspace(shop)
+    named = msgspec.structs.replace(workspace.policy, arbitration=Arbitration(levers={"offers": 3.0}))
+    policies = space(
+        named, workspace.catalogue.facts, groups=("offers", "service"), most=10_000, rng=np.random.default_rng(0)
+    )
+    dated = msgspec.structs.replace(named, arbitration=Arbitration(levers=(Lever(group="offers", lever=3.0),)))
+    others = space(dated, workspace.catalogue.facts, groups=("offers",), most=10_000, rng=np.random.default_rng(0))
+
+    found = {tuple(sorted(dict(policy.arbitration.levers).items())) for policy in policies}
+    assert found == {
+        (("offers", 3.0),),
+        (("offers", 1.5),),
+        (("offers", 6.0),),
+        (("offers", 3.0), ("service", 0.5)),
+        (("offers", 3.0), ("service", 2.0)),
+        (),
+    }
+    assert policies[0].exploration == named.exploration
+    assert policies[0].arbitration == named.arbitration
+    assert len({policy.version for policy in policies}) == len(policies)
+    assert {len(policy.arbitration.all_levers) for policy in others} == {0, 1, 2}
+
+
+def test_a_policy_that_samples_by_an_ensemble_is_judged_by_its_members_votes(shop: Path) -> None:
+    workspace = open_workspace(shop)
+    policy = msgspec.structs.replace(
+        workspace.policy, exploration=Exploration(kind="thompson", members=5, floor=0.1), name="votes"
+    )
+    task = prepare(workspace, [policy], judged_share=0.4, alpha=0.05, now_s=NOW_S)
+    scorer, until = learned_from(task.early, policy, workspace.catalogue)
+    chance = Candidate(policy, scorer, workspace, learned_until=until).replay(task.late)
+
+    eligible = np.diff(task.late.indptr)[task.late.row]
+    votes = (chance - 0.1 / eligible) / (0.9 / 5)
+    # each arm has a whole number of votes (or shares of ties), and not every row is unanimous
+    assert np.allclose(np.add.reduceat(votes, task.late.indptr[:-1]), 5.0)
+    assert isinstance(scorer, CompiledEnsemble)
+    assert best(list(run(task))).gain is not None
+
+
+@pytest.mark.ray
+def test_a_cluster_finds_the_same(shop: Path) -> None:
     workspace = open_workspace(shop)
     policies = space(workspace.policy, workspace.catalogue.facts, most=4, rng=np.random.default_rng(0))
     task = prepare(workspace, policies, judged_share=0.4, alpha=0.05, now_s=NOW_S)
 
-    alone = {one.policy.version: one.gain for one in run(task, workers=1)}
-    together = {one.policy.version: one.gain for one in run(task, workers=2)}
+    alone = {one.policy.version: one.gain for one in run(task)}
+    together = {one.policy.version: one.gain for one in run(task, spread=OnRay(workers=2))}
 
     assert together == alone
+
+
+def test_a_cluster_that_is_not_there_is_said(shop: Path) -> None:
+    task = SimpleNamespace(workspace=shop)
+
+    with pytest.raises(RefusedError, match="cannot be reached"):
+        list(OnRay(workers=1, address="127.0.0.1:1")(print, task, [1]))
