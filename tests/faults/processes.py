@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import os
 import signal
 import socket
@@ -12,8 +13,6 @@ from pathlib import Path
 
 from tests.faults.shim import Faults
 
-READY_WITHIN_S = 40.0
-ENDS_WITHIN_S = 20.0
 ROOT = Path(__file__).parents[2]
 
 
@@ -27,31 +26,43 @@ def free_port() -> int:
 class Process:
     """A replica or the learner, which may be started again and again. faults: survive it."""
 
+    READY_WITHIN_S = 60.0
+    ENDS_WITHIN_S = 20.0
+
     def __init__(self, role: str, workspace: Path, shim: Path, name: str) -> None:
         self.role = role
         self.name = name
         self.port = free_port() if role == "replica" else 0
         self.faults = Faults(workspace / f"{name}.faults")
         self.output = workspace / f"{name}.out"
-        self._workspace = workspace
-        self._environment = {
-            **os.environ,
-            "NBA_FAULTS": str(self.faults.path),
-            "LD_PRELOAD": str(shim),
-            "PYTHONPATH": str(ROOT),
-            "OMP_NUM_THREADS": "1",
-        }
-        self._process: subprocess.Popen[bytes] | None = None
+        self.workspace = workspace
+        self._shim = shim
+        self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it; see `wait_until_ready`."""
-        command = [sys.executable, "-m", "tests.faults.service", self.role, str(self._workspace), str(self.port)]
         with self.output.open("ab") as sink:
-            self._process = subprocess.Popen(command, env=self._environment, cwd=ROOT, stdout=sink, stderr=sink)
+            self.process = subprocess.Popen(
+                self.command(), env=self.environment(), cwd=ROOT, stdout=sink, stderr=sink, start_new_session=True
+            )
+
+    def command(self) -> list[str]:
+        """What is run."""
+        return [sys.executable, "-m", "tests.faults.service", self.role, str(self.workspace), str(self.port)]
+
+    def environment(self) -> dict[str, str]:
+        """With the shim, which reads the rule of this process."""
+        return {
+            **os.environ,
+            "NBA_FAULTS": str(self.faults.path),
+            "LD_PRELOAD": str(self._shim),
+            "PYTHONPATH": str(ROOT),
+            "OMP_NUM_THREADS": "1",
+        }
 
     def wait_until_ready(self) -> None:
         """Until a replica says that it is ready, within `READY_WITHIN_S`."""
-        give_up = time.monotonic() + READY_WITHIN_S
+        give_up = time.monotonic() + self.READY_WITHIN_S
         while self.role == "replica" and self.ready()[0] != 200:
             if not self.alive or time.monotonic() > give_up:
                 raise RuntimeError(f"{self.name} does not get ready:\n{self.output.read_text()[-3_000:]}")
@@ -59,9 +70,17 @@ class Process:
 
     def ready(self) -> tuple[int, bytes]:
         """Status and body of /readyz; status 0 where nobody answers."""
+        return self._get("/readyz")
+
+    def model(self) -> str:
+        """The version of the model that serves here."""
+        status, body = self._get("/v1/status")
+        return str(json.loads(body)["replica"]["modelVersion"]) if status == 200 else ""
+
+    def _get(self, path: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", path)
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException):
@@ -72,42 +91,42 @@ class Process:
     @property
     def alive(self) -> bool:
         """Whether it runs."""
-        return self._process is not None and self._process.poll() is None
+        return self.process is not None and self.process.poll() is None
 
     def wait_until_dead(self, *, within_s: float) -> bool:
         """True if it ended, by itself or by the shim."""
-        assert self._process is not None
+        assert self.process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(within_s)
+            self.process.wait(within_s)
         return not self.alive
 
     def ask_until_dead(self) -> None:
         """Ask a starting replica whether it is ready until it dies, at most `READY_WITHIN_S`: asking makes it write."""
-        give_up = time.monotonic() + READY_WITHIN_S
+        give_up = time.monotonic() + self.READY_WITHIN_S
         while self.alive and time.monotonic() < give_up:
             self.ready()
             time.sleep(0.02)
 
     def kill(self) -> None:
         """kill -9."""
-        if self._process is not None and self.alive:
-            self._process.kill()
-            self._process.wait()
+        if self.process is not None and self.alive:
+            self.process.kill()
+            self.process.wait()
 
     def pause(self, *, for_s: float) -> None:
         """Stop it in the middle of whatever it does, and let it go on."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
         time.sleep(for_s)
-        self._process.send_signal(signal.SIGCONT)
+        self.process.send_signal(signal.SIGCONT)
 
     def end(self) -> int | None:
         """Ask it to end in order; its exit code, None if it had to be killed."""
-        if self._process is None or not self.alive:
+        if self.process is None or not self.alive:
             return 0
-        self._process.terminate()
+        self.process.terminate()
         try:
-            return self._process.wait(ENDS_WITHIN_S)
+            return self.process.wait(self.ENDS_WITHIN_S)
         except subprocess.TimeoutExpired:
             self.kill()
             return None

@@ -32,6 +32,7 @@ def play(name: str, *, profile: str, seed: int, directory: Path) -> tuple[Counts
             replicas=scenario.replicas,
             learners=scenario.learners,
             postgres=server,
+            ray=scenario.ray,
         )
         try:
             if scenario.first is not None:

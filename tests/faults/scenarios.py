@@ -4,19 +4,21 @@ import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.faults.ray_service import RayService
 from tests.faults.shim import Rule
 from tests.faults.world import STRIKES_WITHIN_S, World
 
 PUBLISHING = 24
 """So many writes to the log in one transaction are a model's checkpoint; a lease or a horizon takes fewer."""
 RECOVERS_WITHIN_S = 15.0
+ROLLS_BACK_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True)
 class Scenario:
     """run: under load. first: before the first start. replicas, learners: how many. heavy: only in the long profile.
 
-    postgres: on a PostgreSQL of its own rather than on SQLite.
+    postgres: on a PostgreSQL of its own rather than on SQLite. ray: as Ray Serve runs it.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Scenario:
     learners: int = 1
     first: Callable[[World], None] | None = None
     postgres: bool = False
+    ray: bool = False
     heavy: bool = False
 
 
@@ -207,6 +210,39 @@ def bad_model(world: World, rounds: int) -> None:
                 world.history.violated(f"P7: nothing is decided with a damaged {column!r}")
 
 
+def roll_back(world: World, rounds: int) -> None:
+    """Any published model serves on all replicas soon after it was asked for, under load; then the newest again."""
+    world.run(4.0)
+    for _ in range(2 * rounds):
+        versions = world.published()
+        version = world.rng.choice(versions[1:] or versions)
+        took_s = world.serve(version)
+        world.tell(f"back to one of {len(versions)} models, on all replicas after {took_s:.1f} s")
+        if took_s > ROLLS_BACK_WITHIN_S:
+            world.history.violated(f"P9: rolling back to {version} took {took_s:.1f} s")
+        world.run(1.0)
+        world.serve("")
+        world.run(0.5)
+
+
+def kill_on_ray(world: World, rounds: int) -> None:
+    """The service as `nba serve` runs it: kill -9 of a replica, of the learner, and of the whole."""
+    service = world.replicas[0]
+    assert isinstance(service, RayService)
+    for _ in range(rounds):
+        for part in ("replica", "learner"):
+            world.run(2.0)
+            world.tell(f"kill -9 of Ray's process of the {part}")
+            if not service.kill_part(part, within_s=STRIKES_WITHIN_S):
+                world.history.violated(f"the runner: no process of the {part} was found, or none came again")
+            world.wait_until_ready_again(service, within_s=4 * RECOVERS_WITHIN_S)
+        world.run(2.0)
+        world.tell("kill -9 of the whole service")
+        service.kill()
+        world.start()
+        world.run(2.0)
+
+
 def postgres_fails(world: World, rounds: int) -> None:
     """PostgreSQL crashes and is started again; is slow; is cut off before and after a commit that it has heard of."""
     found = world.postgres
@@ -257,6 +293,8 @@ SCENARIOS = {
         Scenario("disk-full", disk_full),
         Scenario("clock-jumps", clock_jumps),
         Scenario("bad-model", bad_model),
+        Scenario("roll-back", roll_back, replicas=2),
         Scenario("postgres", postgres_fails, postgres=True),
+        Scenario("ray", kill_on_ray, ray=True),
     )
 }

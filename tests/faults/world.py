@@ -1,20 +1,24 @@
 """A running service under load: replicas, a learner, clients with a history; then everything is checked."""
 
+import contextlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import sqlalchemy as sa
 
+from bandit_nba.online import serving
+from bandit_nba.store import models
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import open_workspace
 from tests.faults.check import Counts, check
 from tests.faults.history import History
 from tests.faults.load import Load
 from tests.faults.processes import Process
+from tests.faults.ray_service import RayService
 from tests.faults.server import Postgres
 from tests.faults.shim import Rule, build
 from tests.faults.workspace import WAIT_S, make_workspace
@@ -22,7 +26,6 @@ from tests.faults.workspace import WAIT_S, make_workspace
 LEARNS_WITHIN_S = 60.0
 STRIKES_WITHIN_S = 30.0
 _LEFT = "SELECT count(*) FROM decisions WHERE learned_in IS NULL"
-_LAST = "SELECT max(matures_at) FROM decisions"
 
 
 @dataclass
@@ -46,14 +49,18 @@ class World:
         replicas: int = 1,
         learners: int = 1,
         postgres: Postgres | None = None,
+        ray: bool = False,
     ) -> Self:
         """A fresh workspace and processes that do not run yet. postgres: where its store is; None for a file."""
         directory.mkdir(parents=True)
         url = "" if postgres is None else postgres.url
         workspace, shim = make_workspace(directory / "w", database=url), build(directory)
         world = cls(directory, random.Random(seed), tell)
-        world.replicas += [Process("replica", workspace, shim, f"replica-{i}") for i in range(replicas)]
-        world.learners += [Process("learner", workspace, shim, f"learner-{i}") for i in range(learners)]
+        if ray:
+            world.replicas.append(RayService(workspace, shim))
+        else:
+            world.replicas += [Process("replica", workspace, shim, f"replica-{i}") for i in range(replicas)]
+            world.learners += [Process("learner", workspace, shim, f"learner-{i}") for i in range(learners)]
         world.history = History(directory / "history.jsonl")
         world.postgres = postgres
         return world
@@ -136,6 +143,33 @@ class World:
         for process in self.learners:
             process.faults.put_clock(learners)
 
+    def published(self) -> list[str]:
+        """Versions of the published models, newest first."""
+        with self._database() as database, database.read() as connection:
+            return models.versions(connection)
+
+    def serve(self, version: str) -> float:
+        """Let one model serve ("": the newest); seconds until all replicas serve it."""
+        began = time.monotonic()
+        with self._database() as database:
+            if not version:
+                serving.follow(database, who="runner", why="")
+                return time.monotonic() - began
+            serving.roll_back(open_workspace(self.workspace), database, version, who="runner", why="")
+        while any(process.model() != version for process in self.replicas):
+            if time.monotonic() - began > STRIKES_WITHIN_S:
+                break
+            time.sleep(0.02)
+        return time.monotonic() - began
+
+    @contextlib.contextmanager
+    def _database(self) -> Iterator[Database]:
+        database = Database.open(open_workspace(self.workspace).database_url, create=False)
+        try:
+            yield database
+        finally:
+            database.close()
+
     def damage_newest_model(self, column: str) -> None:
         """Flip one bit of it in the store; nothing may run meanwhile. Mended before the check: the audit reads it."""
         engine = sa.create_engine(open_workspace(self.workspace).database_url)
@@ -191,9 +225,8 @@ class World:
             process.kill()
 
     def _wait_until_learned(self) -> None:
-        database = Database.open(open_workspace(self.workspace).database_url, create=False)
         give_up = time.monotonic() + LEARNS_WITHIN_S + WAIT_S
-        try:
+        with self._database() as database:
             while True:
                 with database.read() as connection:
                     left = connection.execute(sa.text(_LEFT)).scalar_one()
@@ -203,5 +236,3 @@ class World:
                     self.history.violated(f"P4: {left} decisions are not learned {LEARNS_WITHIN_S:g} s later")
                     return
                 time.sleep(0.1)
-        finally:
-            database.close()
