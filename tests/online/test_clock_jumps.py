@@ -21,7 +21,7 @@ SLACK_S = 5.0  # a clock that was put back goes on, at half speed
 
 @pytest.fixture
 def decider(workspace: Workspace, database: Database, clock: Clock) -> Decider:
-    feed = ModelFeed(StoredModels(database, feature_version=""), poll_every_s=1.0, clock=clock)
+    feed = ModelFeed(StoredModels(database), poll_every_s=1.0, clock=clock)
     return Decider(workspace, database, feed, clock=clock)
 
 
@@ -65,7 +65,7 @@ def test_a_decision_never_matures_before_what_was_learned(
     assert learned_until_now(workspace, database, clock) == 1
 
     clock.now_s = START_S  # another replica whose clock is wrong, or a reboot of this machine
-    feed = ModelFeed(StoredModels(database, feature_version=""), poll_every_s=1.0, clock=clock)
+    feed = ModelFeed(StoredModels(database), poll_every_s=1.0, clock=clock)
     decided(Decider(workspace, database, feed, clock=clock), "d2", "d3")
 
     with database.read() as connection:
