@@ -29,6 +29,7 @@ COMMANDS = {
     "audit-log": "Who changed what and when, and whether anybody tampered with that.",
     "log": "The decision log: archive closed days, export it, import one from elsewhere.",
     "models": "List, show or verify what has been learned and published.",
+    "train": "Learn a model anew from the log, under other rewards, features or VW options if wished.",
     "quarantine": "Decisions that could not be learned: list, show, replay or drop them.",
     "audit": "Make every logged decision again, and say whether the log tells the truth.",
     "experiment": "List, run (resumable, on any number of processes) and report what researchers compare.",

@@ -1,5 +1,7 @@
 """Learning a batch in which single rows may be poison: they are found by halving and leave no trace."""
 
+from collections.abc import Callable
+
 from bandit_nba.errors import ModelError, NbaError, StoreError
 from bandit_nba.learn.ensemble import Ensemble
 from bandit_nba.learn.examples import ExampleMaker, Examples
@@ -11,6 +13,41 @@ MOST_POISON = 20
 """More rows of one batch than this are no poison: something is wrong with all of them."""
 
 _ROW_ERRORS = (NbaError, ValueError, TypeError, ArithmeticError, LookupError, RuntimeError)
+
+
+def made_carefully(maker: ExampleMaker, batch: LoggedBatch, take: Callable[[Examples], None]) -> list[Poison]:
+    """Hand on the examples of a batch in its order; gives the rows of which none can be made. Raises as `learn`."""
+    found: list[Poison] = []
+    _made(maker, batch, take, found)
+    return found
+
+
+def _made(maker: ExampleMaker, batch: LoggedBatch, take: Callable[[Examples], None], found: list[Poison]) -> None:
+    try:
+        made = list(maker.examples(batch))
+    except StoreError:
+        raise
+    except _ROW_ERRORS as error:
+        for part in _halves(batch, found, error):
+            _made(maker, part, take, found)
+        return
+    for examples in made:
+        take(examples)
+
+
+def _halves(batch: LoggedBatch, found: list[Poison], error: Exception) -> list[LoggedBatch]:
+    """Both halves of a batch that failed; a single row is poison, and has none."""
+    if len(batch) > 1:
+        middle = len(batch) // 2
+        return [batch.pick(range(middle)), batch.pick(range(middle, len(batch)))]
+    found.append(Poison(decision=batch.windows.ids[0], reason=type(error).__name__, why=str(error)))
+    if len(found) > MOST_POISON:
+        raise ModelError(
+            f"cannot learn: more than {MOST_POISON} decisions of a batch fail, the last with: {error}",
+            where=f"decision {batch.windows.ids[0]}",
+            hint="look for what they share: a definition, a catalogue version, a channel",
+        ) from error
+    return []
 
 
 class CarefulRegressor:
@@ -57,21 +94,8 @@ class CarefulRegressor:
             raise
         except _ROW_ERRORS as error:
             self.regressor = self._loaded(before)
-            self._halve(batch, found, error)
-
-    def _halve(self, batch: LoggedBatch, found: list[Poison], error: Exception) -> None:
-        if len(batch) > 1:
-            middle = len(batch) // 2
-            self._learn(batch.pick(range(middle)), found)
-            self._learn(batch.pick(range(middle, len(batch))), found)
-            return
-        found.append(Poison(decision=batch.windows.ids[0], reason=type(error).__name__, why=str(error)))
-        if len(found) > MOST_POISON:
-            raise ModelError(
-                f"cannot learn: more than {MOST_POISON} decisions of a batch fail, the last with: {error}",
-                where=f"decision {batch.windows.ids[0]}",
-                hint="look for what they share: a definition, a catalogue version, a channel",
-            ) from error
+            for part in _halves(batch, found, error):
+                self._learn(part, found)
 
     def _loaded(self, model: bytes | None) -> Ensemble:
         lineage = self._lineage

@@ -7,13 +7,15 @@ inject another feature. Rewards come in, costs = -rewards stay inside.
 VW takes NaN for a cost, and one infinite reward ruins a model for good: everything is checked before VW sees any of it.
 """
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
-from vowpal_wabbit_next import CBLabel, Example, Workspace
+from vowpal_wabbit_next import CBLabel, CLIError, Example, TextFormatParser, Workspace, _core, run_cli_driver
 
 from bandit_nba.decide.batch import Floats, Ints
 from bandit_nba.decide.policy import FeatureSettings, Learning
@@ -171,6 +173,70 @@ class VowpalRegressor:
     def _check_weights(self, did: str) -> None:
         if not np.isfinite(self._slots()).all():
             raise ModelError(f"{did} weights that are not finite", hint="go on from the checkpoint before it")
+
+
+class ExampleFile:
+    """Examples in VW's own cache format, for `driven` to learn from; made anew where the file is there already.
+
+    An arm's bytes are made once per reward, so that only contexts go through VW's writer.
+    """
+
+    def __init__(self, path: Path, features: FeatureSettings, learning: Learning) -> None:
+        self._vw = _Trusting([*vw_arguments(features, learning), "--quiet"])
+        self._bits = features.bits
+        self._file = path.open("wb")
+        self._newline = self._bytes_of(TextFormatParser(self._vw).parse_line(""))
+        _core._write_cache_header(self._vw._workspace, self._file)
+
+    def add(self, contexts: FeatureRows, arms: FeatureRows, chosen: Ints, rewards: Floats) -> None:
+        """Append N examples, as `VowpalRegressor.learn` would learn them; raises as it does."""
+        _check_rows(contexts, CONTEXT, "contexts")
+        _check_rows(arms, ARM, "arms")
+        _check_labels(len(contexts), len(arms), chosen, rewards)
+        of_arms = _Arms(arms, self._bits)
+        known: dict[tuple[int, float], bytes] = {}
+        workspace, out = self._vw._workspace, io.BytesIO()
+        labels = zip(chosen.tolist(), (0.0 - rewards).tolist(), strict=True)
+        for context, (arm, cost) in zip(_Shared(contexts, self._bits, range(len(contexts))), labels, strict=True):
+            _core._write_cache_example(workspace, context._example, out)
+            if (arm, cost) not in known:
+                known[arm, cost] = self._bytes_of(of_arms.example(arm, cost, 1.0)) + self._newline
+            out.write(known[arm, cost])
+        self._file.write(out.getbuffer())
+
+    def close(self) -> None:
+        """Everything is in the file now."""
+        self._file.close()
+
+    def _bytes_of(self, example: Example) -> bytes:
+        out = io.BytesIO()
+        _core._write_cache_example(self._vw._workspace, example._example, out)
+        return out.getvalue()
+
+
+def driven(path: Path, features: FeatureSettings, learning: Learning, *, model: bytes | None = None) -> bytes:
+    """What VW's command-line driver makes of an `ExampleFile`, going on from `model`; beside the file while it runs.
+
+    Raises
+    ------
+    ModelError
+        If the driver fails, or ends with weights that are not finite.
+    """
+    before, after = path.with_suffix(".before"), path.with_suffix(".after")
+    arguments = [*vw_arguments(features, learning), "--quiet", "--cache_file", str(path), "-f", str(after)]
+    if model is not None:
+        before.write_bytes(model)
+        arguments += ["-i", str(before)]
+    try:
+        run_cli_driver(arguments, onethread=True)
+        made = after.read_bytes()
+    except (CLIError, OSError) as error:
+        raise ModelError(f"VW's driver failed ({error})", where=str(path)) from None
+    finally:
+        before.unlink(missing_ok=True)
+        after.unlink(missing_ok=True)
+    VowpalRegressor(features, learning, model=made)
+    return made
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ def look(database: Database, *, now_s: float) -> Found:
     ripe, unripe = decision_table.c.matures_at <= now_s, decision_table.c.matures_at > now_s
     alive = sa.select(sa.func.count()).select_from(lease_table)
     with database.read() as connection:
-        newest = models.listing(connection, limit=1)
+        newest = models.listing(connection, limit=1, chain=True)
         return Found(
             counts=decisions.counts(connection, now_s=now_s),
             outcomes=outcomes.count(connection),

@@ -222,6 +222,22 @@ class LearningStore:
         return True
 
 
+def close_horizon(database: Database, clock: Callable[[], float]) -> float:
+    """Move the horizon to now without the lease: whatever matured before is complete for good, for any reader."""
+    with database.write() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLOCK_LOCK)))
+        now_s = max(clock(), _horizon(connection))
+        _move_horizon(connection, now_s)
+    return now_s
+
+
+def teaches(horizon: float) -> sa.ColumnElement[bool]:
+    """Decisions that matured before the horizon and can be learned, whether a model has learned them or not."""
+    set_apart = decisions.c.learned_in.is_not(None) & TEACHES_NOTHING
+    return (decisions.c.matures_at < horizon) & (decisions.c.kind == "normal") & ~_NOT_IN_TIME & ~set_apart
+
+
 def waiting_ids(connection: sa.Connection, which: sa.ColumnElement[bool]) -> Iterator[str]:
     """Ids of these decisions in learning order, a page of them in memory at a time."""
     query = sa.select(decisions.c.id).where(which).order_by(*_ORDER)

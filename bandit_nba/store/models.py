@@ -17,7 +17,9 @@ from bandit_nba.learn.manifest import Manifest, StoredModel
 from bandit_nba.settings import nearest
 from bandit_nba.store import definitions, serving
 from bandit_nba.store.database import Database
-from bandit_nba.store.tables import models
+from bandit_nba.store.tables import models, trained_models
+
+_CHAIN = models.c.version.not_in(sa.select(trained_models.c.version))
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ def prune(connection: sa.Connection, *, keep: int = 10) -> int:
 
 
 def newest(connection: sa.Connection) -> str | None:
-    """The version of the newest model; cheap enough to poll."""
-    query = sa.select(models.c.version).order_by(models.c.serial.desc()).limit(1)
+    """The version of the learner's newest model; cheap enough to poll. Models of `nba train` stand beside its chain."""
+    query = sa.select(models.c.version).where(_CHAIN).order_by(models.c.serial.desc()).limit(1)
     return connection.execute(query).scalar_one_or_none()
 
 
@@ -78,10 +80,10 @@ def read(connection: sa.Connection, version: str) -> StoredModel:
     return StoredModel(manifest=_manifest(row.manifest, version), model=row.model, sparse=row.sparse)
 
 
-def listing(connection: sa.Connection, *, limit: int = 50) -> list[ModelRow]:
-    """The newest `limit` models, newest first."""
+def listing(connection: sa.Connection, *, limit: int = 50, chain: bool = False) -> list[ModelRow]:
+    """The newest `limit` models, newest first. chain: only the learner's own, without those of `nba train`."""
     kept = models.c.model.is_not(None).label("kept")
-    query = sa.select(models.c.serial, models.c.version, models.c.manifest, kept)
+    query = sa.select(models.c.serial, models.c.version, models.c.manifest, kept).where(_CHAIN if chain else sa.true())
     rows = connection.execute(query.order_by(models.c.serial.desc()).limit(limit))
     return [ModelRow(serial=r.serial, manifest=_manifest(r.manifest, r.version), model_kept=bool(r.kept)) for r in rows]
 

@@ -23,7 +23,7 @@ import sqlalchemy as sa
 
 from bandit_nba.errors import RefusedError, UnknownIdError
 from bandit_nba.settings import nearest
-from bandit_nba.store.tables import leases, model_changes, models, quarantined_models
+from bandit_nba.store.tables import leases, model_changes, models, quarantined_models, trained_models
 
 What = Literal["follow", "publish", "rollback", "quarantine"]
 
@@ -34,6 +34,7 @@ _FOLLOWS = ""
 _NEWEST_SOUND = (
     sa.select(models.c.version)
     .where(models.c.version.not_in(sa.select(quarantined_models.c.version)))
+    .where(models.c.version.not_in(sa.select(trained_models.c.version)))
     .order_by(models.c.serial.desc())
 )
 _LAST = sa.select(model_changes).order_by(model_changes.c.serial.desc()).limit(1)
