@@ -18,7 +18,9 @@ from bandit_nba.promote.ledger import events, searched_among
 from bandit_nba.promote.reading import Reading, read
 from bandit_nba.report import metrics, plots, reach, slices
 from bandit_nba.report.comparison import Comparison, Judged, as_figures, compare
+from bandit_nba.report.measures import Measures, measures
 from bandit_nba.report.page import Figure, Page, Section, Tone
+from bandit_nba.report.retention import retention
 from bandit_nba.report.table import Cell, Column, Table, percent
 from bandit_nba.report.verdict import Verdict, headline, verdict
 from bandit_nba.report.words import MEANING, definitions, notes
@@ -38,6 +40,7 @@ class Report:
     comparison: Comparison
     reading: Reading
     verdicts: Sequence[Verdict]
+    measures: Measures
     segments: Sequence[str]
     fact: str
     learned_on: int
@@ -54,7 +57,7 @@ class Report:
         c, reading = self.comparison, self.reading
         return (
             policies(c),
-            metrics.metrics(c, reading, self.workspace.catalogue, self.workspace.rewards),
+            metrics.metrics(c, self.measures.found),
             slices.by_segment(c, self.segments, self.fact),
             slices.over_time(c),
             reach.action_mix(c),
@@ -111,6 +114,7 @@ def build(
             candidate = Candidate(policy, scorer, workspace, learned_until=until, name=name)
             among = searched_among(events(workspace.path), policy=policy.version, after_s=freezer.split)
             judged.append(Judged(candidate, name, is_candidate=True, model=candidate.model, among=among))
+        kept = retention(database, late.log, now_s=now_s)
     finally:
         database.close()
     segments = slices.segments_of(late.log, fact)
@@ -124,7 +128,8 @@ def build(
         rng=rng,
     )
     verdicts = [verdict(comparison, one, one.gain) for one in comparison.candidates if one.gain is not None]
-    return Report(workspace, comparison, late, verdicts, segments, fact, len(early), now_s)
+    measured = measures(late, workspace.catalogue, workspace.rewards, retention=kept)
+    return Report(workspace, comparison, late, verdicts, measured, segments, fact, len(early), now_s)
 
 
 def _greedy(workspace: Workspace, freezer: Freezer) -> Judged:
@@ -180,12 +185,18 @@ def as_page(report: Report) -> Page:
     c, head = report.comparison, report.headline
     side, metric, segment, times, mix, served, why, funnel = report.tables
     others = [v.sentence for v in report.verdicts if v is not head]
-    worse = list(metrics.worse(c, report.reading, report.workspace.rewards))
+    worse = list(metrics.worse(c, report.measures.found))
     nothing = reach.underserved(c.log)
     about = {one.title: tuple(one.findings) for one in (*c.candidates, *_rivals(c))}
     sections = (
         Section(side.title, figures=[_side_by_side(c)], tables=[side.for_people()]),
-        Section(metric.title, tables=[metric.for_people()], notes=[("stop", sentence) for sentence in worse]),
+        Section(
+            metric.title,
+            tables=[metric.for_people()],
+            notes=[("stop", sentence) for sentence in worse],
+            meanings={one.title: one.words for one in report.measures.found},
+            missing=[f"{name}: {why}." for name, why in report.measures.missing.items()],
+        ),
         Section(segment.title, tables=[segment.for_people()]),
         Section(times.title, figures=[_over_time(times, c)], tables=[times.for_people()]),
         Section(mix.title, figures=[_mix(mix)], tables=[mix.for_people()]),
@@ -254,6 +265,8 @@ def as_document(report: Report) -> Mapping[str, Any]:
             for one in c.contenders
         ],
         "findings": c.of_the_log,
+        "metrics": [{"metric": one.title, "means": one.words} for one in report.measures.found],
+        "metricsMissing": report.measures.missing,
         "underserved": float(reach.underserved(log).mean()),
         "tables": {table.name: table.for_machines() for table in report.tables},
     }

@@ -1,21 +1,15 @@
-"""More than the reward: answers by type, amounts, how often customers are contacted, and what that costs."""
+"""Metrics and guardrails of every policy: each measure with an interval, and whether it surely moves the wrong way."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from bandit_nba.catalogue import Catalogue
-from bandit_nba.catalogue.action import NO_ACTION
-from bandit_nba.decide.batch import Floats
-from bandit_nba.evaluate import Estimate, estimate
-from bandit_nba.learn.definition import RewardDefinition
-from bandit_nba.promote.reading import Reading
-from bandit_nba.report.comparison import Comparison, Contender, gain
-from bandit_nba.report.table import Cell, Column, Table, percent
-
-BAD_WORDS = ("complain", "opt_out", "optout", "unsubscribe", "churn", "cancel", "block", "spam")
-"""An outcome type with one of these in its name, or with a reward below 0, is a guardrail: less of it is better."""
-
+from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.errors import RefusedError
+from bandit_nba.evaluate import ESS_FLOOR, Estimate, estimate, estimate_difference
+from bandit_nba.report.comparison import Comparison, Contender
+from bandit_nba.report.measures import Measure
+from bandit_nba.report.table import Cell, Column, Table, number
 
 COLUMNS = (
     Column("metric"),
@@ -25,98 +19,103 @@ COLUMNS = (
     Column("to", "value"),
     Column("against today"),
 )
+SAME = 5e-4  # a difference of exact figures below this is none
 
 
-def is_guardrail(kind: str, definition: RewardDefinition) -> bool:
-    """Whether an outcome of this type is something that nobody wants."""
-    declared = definition.outcomes.get(kind)
-    return any(word in kind for word in BAD_WORDS) or (declared is not None and declared.reward < 0)
-
-
-def metrics(comparison: Comparison, reading: Reading, catalogue: Catalogue, definition: RewardDefinition) -> Table:
-    """Each metric for each policy: per decision, with an interval where it depends on answers."""
-    kinds = sorted({*definition.outcomes, *reading.happened})
+def metrics(comparison: Comparison, found: Sequence[Measure]) -> Table:
+    """Each metric for each policy, with an interval where it depends on what customers did."""
     rows: list[list[Cell]] = []
-    for kind in kinds:
-        bad = is_guardrail(kind, definition)
-        title = f"{kind} ({'guardrail: ' if bad else ''}share of decisions)"
-        flags = reading.happened.get(kind, np.zeros(len(reading.log), dtype=np.bool_)).astype(np.float64)
-        rows += _weighted(title, flags, comparison, bad=bad)
-    for kind, sums in reading.amounts.items():
-        rows += _weighted(f"{kind} (amount per decision)", sums, comparison, bad=is_guardrail(kind, definition))
-    for title, cells in _certain(comparison, catalogue).items():
-        rows += [
-            [title, c.title, _per_decision(comparison, c, cells), None, None, _remark(comparison, c, cells)]
-            for c in comparison.contenders
-        ]
+    for measure in found:
+        title = f"{measure.title} (guardrail)" if measure.guardrail else measure.title
+        rows += [[title, c.title, *_figures(comparison, c, measure)] for c in comparison.contenders]
     return Table(
         "metrics",
         "Metrics and guardrails",
-        "Per decision. Contact load and cost follow from what a policy would do and need no answer, so they have no "
-        "interval. A guardrail is an outcome that nobody wants. More and less: than today, where that is sure.",
+        "What each means is said below. Figures without an interval follow from what a policy would do and need no "
+        "answer. A guardrail is what must not get worse. More and less: than today, where that is sure.",
         COLUMNS,
         rows,
         [contender.title for contender in comparison.foremost],
     )
 
 
-def worse(comparison: Comparison, reading: Reading, definition: RewardDefinition) -> Iterator[str]:
+def worse(comparison: Comparison, found: Sequence[Measure]) -> Iterator[str]:
     """A sentence for each candidate and guardrail that surely gets worse."""
-    for kind in sorted(reading.happened):
-        if is_guardrail(kind, definition):
-            for candidate in comparison.candidates:
-                change = _change(comparison, candidate, reading.happened[kind].astype(np.float64))
-                if change is not None and change.low > 0:
-                    yield f"{candidate.title} brings more {kind}: at least {percent(change.low)} of the decisions more."
+    for measure in found:
+        for candidate in comparison.candidates if measure.guardrail else ():
+            change = _change(comparison, candidate, measure)
+            if change is not None and measure.better == "less" and change.low > 0:
+                yield f"{candidate.title} brings more {measure.title}: at least {number(change.low)} per decision."
+            if change is not None and measure.better == "more" and change.high < 0:
+                yield f"{candidate.title} lowers {measure.title}: by at least {number(-change.high)}."
 
 
-def _weighted(title: str, counted: Floats, comparison: Comparison, *, bad: bool) -> Iterator[list[Cell]]:
-    high = float(counted.max())
-    for contender in comparison.contenders:
-        found = estimate(
-            contender.judgement.weights,
-            counted,
-            groups=comparison.log.group,
-            alpha=comparison.alpha,
-            reward_range=(min(0.0, float(counted.min())), high if high > 0 else 1.0),
-        )
-        change = None if contender is comparison.today else _change(comparison, contender, counted)
-        remark = "" if change is None else _words(change, bad=bad)
-        yield [title, contender.title, found.value, found.low, found.high, remark]
+def _figures(comparison: Comparison, contender: Contender, measure: Measure) -> list[Cell]:
+    """Estimate, both ends, and the remark."""
+    if measure.cells is not None:
+        value = _exact(comparison, contender, measure.cells)
+        return [value, None, None, _compared(value - _exact(comparison, comparison.today, measure.cells))]
+    weights, values, groups = _about(comparison, contender, measure)
+    if not len(values):
+        return [None, None, None, "nothing to go by"]
+    try:
+        found = estimate(weights, values, groups=groups, alpha=comparison.alpha, reward_range=_range(values))
+    except RefusedError:
+        return [None, None, None, "cannot be told"]
+    if found.ess < ESS_FLOOR:
+        return [None, None, None, f"too few: worth {found.ess:,.0f} decisions"]
+    if not values.any():
+        # Nothing in n: with this confidence the share is below 1 - alpha^(1/n) (the rule of three).
+        return [0.0, 0.0, 1.0 - comparison.alpha ** (1.0 / found.ess), "none so far"]
+    change = None if contender is comparison.today else _change(comparison, contender, measure)
+    return [found.value, found.low, found.high, "" if change is None else _words(change, measure)]
 
 
-def _change(comparison: Comparison, contender: Contender, counted: Floats) -> Estimate | None:
-    if not counted.any():
+def _about(comparison: Comparison, contender: Contender, measure: Measure) -> tuple[Floats, Floats, Ints]:
+    """Weights, values and customers of the decisions that a measure is about."""
+    log, values = comparison.log, measure.values
+    rows = np.ones(len(log), dtype=np.bool_) if measure.rows is None else measure.rows
+    weights = contender.judgement.weights * (1.0 if measure.weights is None else measure.weights)
+    return weights[rows], np.empty(0) if values is None else values[rows], log.group[rows]
+
+
+def _change(comparison: Comparison, contender: Contender, measure: Measure) -> Estimate | None:
+    """How much more of it than today, None where that cannot be told."""
+    weights, values, groups = _about(comparison, contender, measure)
+    today, _, _ = _about(comparison, comparison.today, measure)
+    if not len(values) or not values.any():
         return None
-    return gain(comparison.log, contender.judgement.weights, alpha=comparison.alpha, reward=counted)
+    try:
+        return estimate_difference(
+            weights,
+            today,
+            values,
+            alpha=contender.gain_alpha if contender.is_candidate else comparison.alpha,
+            groups=groups,
+            reward_range=_range(values),
+        )
+    except RefusedError:
+        return None
 
 
-def _words(change: Estimate, *, bad: bool) -> str:
+def _words(change: Estimate, measure: Measure) -> str:
     if change.low > 0:
-        return "more: watch out" if bad else "more"
+        return "more: watch out" if measure.guardrail and measure.better == "less" else "more"
     if change.high < 0:
-        return "less"
+        return "less: watch out" if measure.guardrail and measure.better == "more" else "less"
     return ""
 
 
-def _certain(comparison: Comparison, catalogue: Catalogue) -> Mapping[str, Floats]:
-    """What each logged cell would mean if it were chosen, by metric."""
-    log = comparison.log
-    contact = np.array([name != NO_ACTION for name in log.arms], dtype=np.float64)[log.arm]
-    costs = {arm.id: arm.action.cost for arm in catalogue.arms}
-    cost = np.array([costs.get(name, 0.0) for name in log.arms])[log.arm]
-    found = {"contact load (share of decisions with an action)": contact}
-    return {**found, "contact cost (per decision)": cost} if cost.any() else found
-
-
-def _per_decision(comparison: Comparison, contender: Contender, cells: Floats) -> float:
+def _exact(comparison: Comparison, contender: Contender, cells: Floats) -> float:
     return float((contender.judgement.probability * cells).sum() / len(comparison.log))
 
 
-def _remark(comparison: Comparison, contender: Contender, cells: Floats) -> str:
-    if contender is comparison.today:
+def _compared(change: float) -> str:
+    if abs(change) < SAME:
         return ""
-    change = _per_decision(comparison, contender, cells) - _per_decision(comparison, comparison.today, cells)
-    if abs(change) < 5e-4:
-        return "the same"
     return "more" if change > 0 else "less"
+
+
+def _range(values: Floats) -> tuple[float, float]:
+    low, high = float(min(0.0, values.min())), float(values.max())
+    return low, high if high > low else low + 1.0

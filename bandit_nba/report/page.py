@@ -1,7 +1,7 @@
 """A report as one self-contained HTML page: no script, no network, every name escaped."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Literal
 
@@ -33,13 +33,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with paragraphs, plots, tables, and notes (each a severity and a sentence)."""
+    """A heading with paragraphs, plots, tables, and notes (each a severity and a sentence).
+
+    meanings: what the words of the tables mean. missing: what cannot be told, each with its reason.
+    """
 
     title: str
     words: Sequence[str] = ()
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
     notes: Sequence[tuple[Severity, str]] = ()
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    missing: Sequence[str] = ()
 
     @property
     def anchor(self) -> str:

@@ -42,7 +42,6 @@ def definitions(definition: RewardDefinition, alpha: float) -> Mapping[str, str]
         f"{ESS_FLOOR:.0f} there is no verdict.",
         "effective rewarded decisions": "On how many answers an estimate really rests. Below "
         f"{SUCCESSES_FLOOR:.0f} there is no verdict.",
-        "contact load": "Share of decisions in which the customer is offered anything at all.",
     }
 
 
