@@ -28,11 +28,14 @@ COMMANDS = {
     "keys": "Who may call the service, and for what: make, list, rotate or revoke API keys.",
     "audit-log": "Who changed what and when, and whether anybody tampered with that.",
     "log": "The decision log: archive closed days, export it, import one from elsewhere.",
-    "models": "List, show or verify what has been learned and published.",
+    "models": "List, show, verify what has been learned; publish a model or roll one back.",
     "train": "Learn a model anew from the log, under other rewards, features or VW options if wished.",
     "quarantine": "Decisions that could not be learned: list, show, replay or drop them.",
     "audit": "Make every logged decision again, and say whether the log tells the truth.",
     "experiment": "List, run (resumable, on any number of processes) and report what researchers compare.",
+    "backup": "Back up a workspace while it serves: a verified snapshot of the whole store.",
+    "restore": "Make a workspace of a backup, verified before anything is written.",
+    "world": "List the simulated worlds; write one of your own and check its contract.",
     "demo": "Watch the system learn on 7,043 real customers, then read whether it did.",
 }
 

@@ -23,12 +23,16 @@ MOVING: FactSchema = {
 """Facts that change from step to step, beside those of the profile."""
 
 
-def journey_catalogue(settings: JourneySettings, schema: FactSchema) -> Catalogue:
-    """The catalogue; `schema` holds the facts of profiles."""
+def journey_catalogue(settings: JourneySettings, schema: FactSchema, *, live: bool = False) -> Catalogue:
+    """The catalogue; `schema` holds the facts of profiles.
+
+    live: actions come and go by the fact `step` instead of by the calendar, for a service whose clock is not the
+    world's.
+    """
     start = starting(settings)
     limits = settings.limits or Limits(source=ASSUMED)
     return Catalogue(
-        facts={**schema, **MOVING},
+        facts={**schema, **MOVING, **({"step": "number"} if live else {})},
         rules=Rules(
             consent="customer.consent == true",
             suitability=f"customer.awake == true && customer.recent_contacts < {limits.contacts}.0",
@@ -36,7 +40,7 @@ def journey_catalogue(settings: JourneySettings, schema: FactSchema) -> Catalogu
         groups={
             group: Group(title=group.replace("_", " ")) for group in dict.fromkeys(a.group for a in settings.actions)
         },
-        actions=tuple(_action(offer, settings, start) for offer in settings.actions),
+        actions=tuple(_action(offer, settings, start, live=live) for offer in settings.actions),
     )
 
 
@@ -48,7 +52,7 @@ def starting(settings: JourneySettings) -> datetime.datetime:
     return datetime.datetime.fromisoformat(settings.start)
 
 
-def _action(offer: Offer, settings: JourneySettings, start: datetime.datetime) -> Action:
+def _action(offer: Offer, settings: JourneySettings, start: datetime.datetime, *, live: bool) -> Action:
     step = datetime.timedelta(days=settings.step_days)
     return Action(
         id=offer.id,
@@ -61,9 +65,16 @@ def _action(offer: Offer, settings: JourneySettings, start: datetime.datetime) -
         owned_as=offer.owned_as,
         features=offer.features,
         applicability=_applicability(offer),
-        valid_from=start + offer.arrives * step if offer.arrives else None,
-        valid_until=None if offer.retires is None else start + offer.retires * step,
+        eligibility=_by_step(offer) if live else "",
+        valid_from=start + offer.arrives * step if offer.arrives and not live else None,
+        valid_until=None if offer.retires is None or live else start + offer.retires * step,
     )
+
+
+def _by_step(offer: Offer) -> str:
+    parts = [f"customer.step >= {offer.arrives}.0"] if offer.arrives else []
+    parts += [] if offer.retires is None else [f"customer.step < {offer.retires}.0"]
+    return " && ".join(parts)
 
 
 def _applicability(offer: Offer) -> str:

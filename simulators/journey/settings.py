@@ -251,7 +251,7 @@ class JourneySettings(Settings, frozen=True, kw_only=True):
     title: str
     step_days: Positive = 7.0
     steps: Annotated[int, Meta(ge=1, le=10_000)] = 104
-    start: str = "2025-01-06T10:00:00Z"
+    start: str = "2023-01-02T10:00:00Z"
     horizon_hours: Positive = 168.0
     discount_per_year: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.9
     base_margin: NotNegative = 0.0
