@@ -14,6 +14,7 @@ BENCHMARKS = {
     "batch_decide": "the whole pipeline on a million requests against VW's own prediction loop",
     "learn": "the learner, online and from the store, against VW's command-line driver on the same events",
     "http": "one decision over HTTP, durable, against an echo by a plain Ray Serve deployment in the same mode",
+    "log": "durable decisions by group commit against one commit each, on SQLite and PostgreSQL",
     "ope": "five policies judged on a million decisions over 20 arms, against Open Bandit Pipeline",
     "simulate": "the journey simulator on one core: alone, with the learned policy, as a gymnasium environment",
 }
