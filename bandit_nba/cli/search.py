@@ -59,15 +59,14 @@ def search(
 
     from bandit_nba.promote.policy_file import policy_toml
     from bandit_nba.promote.search import best, prepare, remember, run
-    from bandit_nba.promote.space import space
+    from bandit_nba.promote.space import groups_of, space
     from bandit_nba.workspace import open_workspace
 
     workspace = open_workspace(directory)
-    groups = tuple(dict.fromkeys(arm.action.group for arm in workspace.catalogue.arms if arm.action.group))
     policies = space(
         workspace.policy,
         workspace.catalogue.facts,
-        groups=groups if levers else (),
+        groups=groups_of(workspace.catalogue) if levers else (),
         most=most,
         rng=np.random.default_rng(seed),
     )

@@ -6,7 +6,8 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from bandit_nba.catalogue import FactSchema
+from bandit_nba.catalogue import Catalogue, FactSchema
+from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.decide.policy import Exploration, FeatureSettings, Learning, Policy
 from bandit_nba.decide.weighing import Arbitration, Lever
 
@@ -69,6 +70,11 @@ def space(
             )
             found.append(one)
     return found[:most]
+
+
+def groups_of(catalogue: Catalogue) -> tuple[str, ...]:
+    """The groups whose levers can be set: all but that of "no action"."""
+    return tuple(dict.fromkeys(arm.action.group for arm in catalogue.arms if arm.action.id != NO_ACTION))
 
 
 def _levers(today: Arbitration, groups: Sequence[str]) -> Iterator[Arbitration]:

@@ -20,7 +20,7 @@ from bandit_nba.promote import ledger
 from bandit_nba.promote.candidate import Candidate, read_policy
 from bandit_nba.promote.frozen import learned_from
 from bandit_nba.promote.search import best, prepare, run
-from bandit_nba.promote.space import space
+from bandit_nba.promote.space import groups_of, space
 from bandit_nba.workspace import open_workspace
 from tests.promote import world
 
@@ -79,6 +79,7 @@ def test_levers_of_every_group_are_in_the_space_and_today_s_own_way_is_tried_fir
     dated = msgspec.structs.replace(named, arbitration=Arbitration(levers=(Lever(group="offers", lever=3.0),)))
     others = space(dated, workspace.catalogue.facts, groups=("offers",), most=10_000, rng=np.random.default_rng(0))
 
+    assert groups_of(workspace.catalogue) == ("offers",)
     found = {tuple(sorted(dict(policy.arbitration.levers).items())) for policy in policies}
     assert found == {
         (("offers", 3.0),),
