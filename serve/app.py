@@ -23,28 +23,31 @@ from serve.endpoint import (
     send_reply,
 )
 from serve.refusal import refused
-from serve.routes import customers, decisions, health, outcomes
+from serve.routes import customers, decisions, health, metrics, outcomes
+from serve.traffic import Traffic
 
 
 def create_app(replica: Replica) -> "App":
     """The API of one replica. Whoever serves it closes the replica: by ASGI's lifespan, or by `replica.close()`."""
+    traffic = Traffic()
     operations = [
         *decisions.operations(replica),
         *outcomes.operations(replica),
         *customers.operations(replica),
         *health.operations(replica),
+        metrics.operation(replica, traffic),
     ]
-    return App([*operations, _documentation(operations)], replica)
+    return App([*operations, _documentation(operations)], replica, traffic)
 
 
 class App:
     """Routes requests by their path as it was sent, so that a percent sign in an id never makes a new segment."""
 
-    def __init__(self, operations: Sequence[Operation], replica: Replica) -> None:
+    def __init__(self, operations: Sequence[Operation], replica: Replica, traffic: Traffic) -> None:
         doorman = Doorman(replica.gate)
         paths = groupby(sorted(operations, key=lambda o: _rank(o.path)), key=lambda o: o.path)
         self._router = Router(
-            [Route(path, Endpoint(list(same), doorman)) for path, same in paths], redirect_slashes=False
+            [Route(path, Endpoint(list(same), doorman, traffic)) for path, same in paths], redirect_slashes=False
         )
         self._router.default = _no_route
         self._replica = replica

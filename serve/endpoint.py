@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import os
+import re
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +14,12 @@ import msgspec
 
 from bandit_nba.access.scopes import Scope as AccessScope
 from bandit_nba.errors import InputError
+from serve import logs
 from serve import problem as problems
 from serve.doorman import ANYBODY, Caller, Doorman
 from serve.problem import Kind, Problem
 from serve.refusal import Refused, refused
+from serve.traffic import Traffic
 
 log = logging.getLogger("nba.serve")
 
@@ -27,8 +32,17 @@ NDJSON = "application/x-ndjson"
 MIB = 2**20
 BODY_WITHIN_S = 10.0
 
-_HEADERS = {media: (b"content-type", media.encode()) for media in (JSON, problems.MEDIA_TYPE)}
-_NO_SNIFF = (b"x-content-type-options", b"nosniff")
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+"""Of Prometheus' exposition format."""
+
+_HEADERS = {media: (b"content-type", media.encode()) for media in (JSON, problems.MEDIA_TYPE, TEXT)}
+_SECURITY = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -62,7 +76,7 @@ class Operation:
     takes: what the body may be, none for no body. media_types: how it may be written. replies: by status, what the body
     may be. limit_bytes: longer bodies are refused with 413. refuses: what can go wrong beyond what all share. query:
     parameters behind the question mark, each with the values that it may have, the first of which counts without it.
-    scope: what a key must be good for; None for what everybody may ask.
+    scope: what a key must be good for; None for what everybody may ask. answers: the media type of replies.
     """
 
     method: str
@@ -78,6 +92,7 @@ class Operation:
     example: Any = None
     query: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scope: AccessScope | None = None
+    answers: str = JSON
 
 
 class ClientGone(Exception):  # noqa: N818 (nobody is left to be told of it)
@@ -87,14 +102,19 @@ class ClientGone(Exception):  # noqa: N818 (nobody is left to be told of it)
 class Endpoint:
     """All operations of one path, and who is let in to them; without a doorman everybody is."""
 
-    def __init__(self, operations: Sequence[Operation], doorman: Doorman | None = None) -> None:
+    def __init__(
+        self, operations: Sequence[Operation], doorman: Doorman | None = None, traffic: Traffic | None = None
+    ) -> None:
         self.operations = {o.method: o for o in operations}
         self._doorman = doorman
+        self._traffic = traffic or Traffic()
         self.allow = ", ".join(sorted({*self.operations, *(["HEAD"] if "GET" in self.operations else [])}))
 
     async def __call__(self, scope: Scope, receive: ReceiveCallable, send: SendCallable) -> None:
         """Serve one request; never raises but for the server's own trouble with the connection."""
-        method = scope["method"]
+        begun, method = time.perf_counter(), scope["method"]
+        named = _request_id(scope)
+        logs.request_id.set(named.decode("latin-1"))
         operation = self.operations.get("GET" if method == "HEAD" else method)
         try:
             if operation is None:
@@ -102,15 +122,26 @@ class Endpoint:
             caller = self._admitted(operation, scope)
             reply = await operation.handler(await _call(operation, scope, receive, caller))
         except ClientGone:
+            self._traffic.gone += 1
             return
         except Exception as error:  # noqa: BLE001 (the boundary: whatever happens inside, the caller hears of it)
             reply = reply_of(error)
-        await send_reply(send, reply, with_body=method != "HEAD")
+        await send_reply(send, reply, with_body=method != "HEAD", named=named)
+        name = "other" if operation is None else operation.name
+        self._traffic.answered(name, reply.status, time.perf_counter() - begun)
 
     def _admitted(self, operation: Operation, scope: Scope) -> Caller:
         if self._doorman is None or operation.scope is None:
             return ANYBODY
         return self._doorman.admit(operation.scope, scope["headers"], scope.get("client"))
+
+
+def _request_id(scope: Scope) -> bytes:
+    """What the client calls its request, where that is a plain word; otherwise a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return os.urandom(8).hex().encode()
 
 
 def reply_of(error: Exception) -> Reply:
@@ -139,10 +170,12 @@ def problem_reply(kind: Kind, problem: Problem, headers: tuple[tuple[bytes, byte
     return Reply(kind.status, msgspec.json.encode(problem), problems.MEDIA_TYPE, headers)
 
 
-async def send_reply(send: SendCallable, reply: Reply, *, with_body: bool = True) -> None:
-    """Send `reply` in two messages."""
+async def send_reply(send: SendCallable, reply: Reply, *, with_body: bool = True, named: bytes = b"") -> None:
+    """Send `reply` in two messages; `named` is the request's id."""
     length = (b"content-length", str(len(reply.body)).encode())
-    headers = [_HEADERS[reply.media_type], length, _NO_SNIFF, *reply.headers]
+    headers = [_HEADERS[reply.media_type], length, *_SECURITY, *reply.headers]
+    if named:
+        headers.append((b"x-request-id", named))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body if with_body else b""})
 

@@ -49,7 +49,7 @@ def _operation(operation: Operation, schema_of: dict[str, Any]) -> dict[str, Any
     said["responses"] = {
         str(status): {
             "description": _SUCCESS.get(status, "OK"),
-            "content": {"application/json": {"schema": _one_of(kinds, schema_of)}},
+            "content": {operation.answers: {"schema": _one_of(kinds, schema_of)}},
         }
         for status, kinds in operation.replies.items()
     } | _refusals(operation)

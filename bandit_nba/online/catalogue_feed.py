@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from bandit_nba.errors import NbaError, StoreError
 from bandit_nba.online import definitions
-from bandit_nba.online.making import Distrust, Making
+from bandit_nba.online.making import Distrust, Making, Observe
 from bandit_nba.online.repeat import Repeat
 from bandit_nba.store import definitions as definition_store
 from bandit_nba.store.database import Database
@@ -40,6 +40,7 @@ class CatalogueFeed:
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
         distrust: Distrust = lambda version, why: None,  # noqa: ARG005 (nobody is told)
+        observe: Observe = lambda decisions: None,  # noqa: ARG005 (the same)
     ) -> None:
         self.swaps = 0
         self._left: set[str] = set()  # policies that do not act here
@@ -47,8 +48,9 @@ class CatalogueFeed:
         self._clock = clock
         self._new_id = new_id
         self._distrust = distrust
+        self._observe = observe
         self._one_at_a_time = threading.Lock()
-        self._making = Making(workspace, clock=clock, new_id=new_id, distrust=distrust)
+        self._making = Making(workspace, clock=clock, new_id=new_id, distrust=distrust, observe=observe)
         self._repeat = Repeat(self.follow, every_s=workspace.service.poll_every_s, name="nba-catalogue-feed")
 
     def current(self) -> Making:
@@ -99,7 +101,7 @@ class CatalogueFeed:
             return self._making.workspace is not before
 
     def _made(self, workspace: Workspace) -> Making:
-        return Making(workspace, clock=self._clock, new_id=self._new_id, distrust=self._distrust)
+        return Making(workspace, clock=self._clock, new_id=self._new_id, distrust=self._distrust, observe=self._observe)
 
     def _take(self, version: str, workspace: Workspace) -> None:
         """Go on with a promoted policy; one that does not fit what runs here is left alone, and said so once."""

@@ -35,6 +35,7 @@ from bandit_nba.online.answering import Answer
 from bandit_nba.online.asked import Asked
 from bandit_nba.online.catalogue_feed import CatalogueFeed
 from bandit_nba.online.making import Known, Making, contacts_of
+from bandit_nba.online.measures import Measures
 from bandit_nba.online.messages import DecisionRequest
 from bandit_nba.online.ticket import Ticket
 from bandit_nba.store import contacts as contact_store
@@ -127,8 +128,10 @@ class Decider:
         clock: Clock = time.time,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
         catalogues: CatalogueFeed | None = None,
+        measures: Measures | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
+        self._measures = measures or Measures()
         self._database = database
         self._models = models
         self._clock = steady(clock)
@@ -207,7 +210,9 @@ class Decider:
                 if attempt:
                     self.counts["made_again"] += len(batch.todo)
                 self._make(batch)
-            self._write(batch)
+            with self._measures.stage("write"):
+                self._write(batch)
+        self._measures.batch_sizes.observe(len(batch.asked))
         if batch.lost:
             with self._database.read() as connection:
                 batch.settled |= decision_store.answers(connection, batch.lost)
@@ -216,8 +221,10 @@ class Decider:
 
     def _make(self, batch: Batch) -> None:
         making, todo = self._catalogues.current(), list(batch.todo.values())
-        known = self._look(making, todo)
-        batch.made |= {record.id: record for record in making.make(todo, known, self._models.current())}
+        with self._measures.stage("read"):
+            known = self._look(making, todo)
+        with self._measures.stage("make"):
+            batch.made |= {record.id: record for record in making.make(todo, known, self._models.current())}
         batch.versions |= known.versions
         batch.asked |= batch.todo
         batch.todo = {}

@@ -35,6 +35,9 @@ log = logging.getLogger("nba.decider")
 Distrust = Callable[[str, str], None]
 """Told the version of a model that failed a decision, and why."""
 
+Observe = Callable[[Decisions], None]
+"""Told of decisions that the model made."""
+
 Profiles = Mapping[str, Mapping[str, FactValue]]
 
 
@@ -60,7 +63,7 @@ class Making:
     """Makes decisions by one workspace, whose catalogue is the one in force; another catalogue needs another object.
 
     needs: what contact rules need of the log, None without contact rules. distrust: told of a model whose scores are no
-    numbers; the safe policy has answered then.
+    numbers; the safe policy has answered then. observe: told of all others that were made.
     """
 
     def __init__(
@@ -70,8 +73,10 @@ class Making:
         clock: Callable[[], float],
         new_id: Callable[[], str],
         distrust: Distrust = lambda version, why: None,  # noqa: ARG005 (nobody is told)
+        observe: Observe = lambda decisions: None,  # noqa: ARG005 (the same)
     ) -> None:
         self._distrust = distrust
+        self._observe = observe
         self.workspace = workspace
         self.reception = Reception(workspace, new_id=new_id)
         self.engine = Engine(
@@ -152,7 +157,7 @@ class Making:
         try:
             engine, requests = self.engine_of(asked[0]), self._requests(asked, known)
             decisions = engine.decide(requests, scorer)
-            return self._records(asked, decisions, scorer.version, reasons=reasons_of(decisions, engine, scorer))
+            records = self._records(asked, decisions, scorer.version, reasons=reasons_of(decisions, engine, scorer))
         except Exception as error:
             if isinstance(error, ModelError):
                 self._distrust(scorer.version, str(error))
@@ -160,6 +165,8 @@ class Making:
                 return [record for a in asked for record in self._decided([a], known, scorer)]
             log.exception("model or rules failed; the safe policy answers", exc_info=error)
             return self._fallback(asked, known, scorer.version)
+        self._observe(decisions)
+        return records
 
     def _fallback(self, asked: Sequence[Asked], known: Known, model: str) -> list[DecisionRecord]:
         """The safe policy's decisions; where rules or profiles are at fault, without them."""

@@ -67,27 +67,30 @@ class Punctual:
         self.not_durable = not_durable
         self._promises = {name: _Promise.of(channel) for name, channel in channels.items()}
 
-    def ask(self, request: DecisionRequest) -> "asyncio.Future[Answer]":
-        """The answer, within the channel's deadline; raises `StoreBusyError` at once where the queue is full."""
+    def ask(self, request: DecisionRequest, *, longer_s: float = 0.0) -> "asyncio.Future[Answer]":
+        """The answer, within the channel's deadline; raises `StoreBusyError` at once where the queue is full.
+
+        longer_s: what is granted beyond the deadline, to an item of a page.
+        """
         if request.decision_id is None:  # both answers must bear the same id
             request = msgspec.structs.replace(request, decision_id=uuid.uuid4().hex)
         promise = self._promises.get(request.channel)
         if promise is None:  # the decider refuses it
             return self.decider.submit_async((request, Ticket()))
-        return _Asked(self, request, promise).answer
+        return _Asked(self, request, promise, longer_s).answer
 
 
 class _Asked:
     """One request on its way."""
 
-    def __init__(self, punctual: Punctual, request: DecisionRequest, promise: _Promise) -> None:
+    def __init__(self, punctual: Punctual, request: DecisionRequest, promise: _Promise, longer_s: float) -> None:
         self._punctual = punctual
         self._pending = request, Ticket()
         self._promise = promise
         self._loop = asyncio.get_running_loop()
         self.answer: asyncio.Future[Answer] = self._loop.create_future()
         self._work = [punctual.decider.submit_async(self._pending)]
-        self._timer = self._loop.call_later(promise.ordinary_s, self._fall_back)
+        self._timer = self._loop.call_later(promise.ordinary_s + longer_s, self._fall_back)
         self._work[0].add_done_callback(self._decided)
         self.answer.add_done_callback(self._done)
 

@@ -26,6 +26,7 @@ from bandit_nba.online.decider import Decider
 from bandit_nba.online.explaining import Explaining, ExplanationAnswer
 from bandit_nba.online.gate import Gate
 from bandit_nba.online.late import LateDecider
+from bandit_nba.online.measures import Measures
 from bandit_nba.online.messages import (
     CustomerProfile,
     DecisionRequest,
@@ -74,8 +75,13 @@ class Replica:
         self.database = database
         self.gate = Gate(database, clock=clock)
         self.feed = ModelFeed(registry, poll_every_s=workspace.service.poll_every_s, clock=clock)
-        self.catalogues = CatalogueFeed(workspace, database, clock=clock, distrust=self.feed.distrust)
-        self.decider = Decider(workspace, database, self.feed, clock=clock, catalogues=self.catalogues)
+        self.measures = Measures()
+        self.catalogues = CatalogueFeed(
+            workspace, database, clock=clock, distrust=self.feed.distrust, observe=self.measures.made
+        )
+        self.decider = Decider(
+            workspace, database, self.feed, clock=clock, catalogues=self.catalogues, measures=self.measures
+        )
         self.late = LateDecider(workspace, database, self.feed, clock=clock, catalogues=self.catalogues)
         self.collector = Collector(workspace, database, clock=clock, catalogues=self.catalogues)
         self.profiles = ProfileBook(workspace, database, clock=clock, catalogues=self.catalogues)
@@ -150,12 +156,12 @@ class Replica:
         """Seconds since the epoch by the clock that decides."""
         return self._clock()
 
-    def decide(self, request: DecisionRequest) -> "asyncio.Future[Answer]":
+    def decide(self, request: DecisionRequest, *, longer_s: float = 0.0) -> "asyncio.Future[Answer]":
         """The answer, once it is on disk, within its channel's deadline; see `punctual`.
 
         Raises `StoreBusyError` at once if the queue is full.
         """
-        return self.punctual.ask(request)
+        return self.punctual.ask(request, longer_s=longer_s)
 
     def collect(self, outcomes: Sequence[Outcome]) -> "asyncio.Future[list[Collected]]":
         """What became of each outcome, once those kept are on disk. Raises `StoreBusyError` if the queue is full."""

@@ -29,6 +29,9 @@ from serve.refusal import Refused
 from serve.wire import Choice, DecisionPage, LoggedDecision, LoggedPlace, LoggedSlate, Removed, State
 
 _REQUEST = msgspec.json.Decoder(DecisionRequest)
+PAGE_ITEM_S = 0.005
+"""What each item of a page adds to its channel's deadline: who sends a page does not wait at a screen."""
+
 _PAGE = PageReader(DecisionRequest)
 _OVERRIDE = msgspec.json.Decoder(OverrideRequest)
 _PICK = msgspec.json.Decoder(PickRequest)
@@ -45,7 +48,8 @@ def operations(replica: Replica) -> list[Operation]:
 
     async def decide_page(call: Call) -> Reply:
         items = _PAGE.read(call)
-        answers = await _answers([_asked(replica, call, item) for item in items])
+        longer_s = PAGE_ITEM_S * len(items)
+        answers = await _answers([_asked(replica, call, item, longer_s=longer_s) for item in items])
         results = [_result(item, answer) for item, answer in zip(items, answers, strict=True)]
         return Reply(_page_status(results), msgspec.json.encode({"results": results}))
 
@@ -171,14 +175,14 @@ def operations(replica: Replica) -> list[Operation]:
 
 
 def _asked(
-    replica: Replica, call: Call, item: DecisionRequest | msgspec.ValidationError
+    replica: Replica, call: Call, item: DecisionRequest | msgspec.ValidationError, *, longer_s: float
 ) -> "asyncio.Future[Answer] | Exception":
     """The answer to one item of a page once it is there, or why there will be none."""
     if not isinstance(item, DecisionRequest):
         return item
     try:
         call.caller.require_channel(item.channel)
-        return replica.decide(item)
+        return replica.decide(item, longer_s=longer_s)
     except (NbaError, Refused) as error:
         return error
 

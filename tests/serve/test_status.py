@@ -51,6 +51,7 @@ def test_openapi_describes_every_operation(client: Client) -> None:
         ("PUT", "/v1/customers"),
         ("GET", "/v1/status"),
         ("POST", "/v1/decisions/{decisionId}/pick"),
+        ("GET", "/metrics"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),
     }

@@ -1,0 +1,26 @@
+"""Metrics for Prometheus."""
+
+from bandit_nba.online.replica import Replica
+from serve import metrics
+from serve import problem as problems
+from serve.endpoint import TEXT, Call, Operation, Reply
+from serve.traffic import Traffic
+
+
+def operation(replica: Replica, traffic: Traffic) -> Operation:
+    """The operation that tells all numbers of this replica."""
+
+    async def expose(_: Call) -> Reply:
+        return Reply(200, metrics.exposition(replica, traffic, await replica.status()), TEXT)
+
+    return Operation(
+        method="GET",
+        path="/metrics",
+        name="getMetrics",
+        scope="report",
+        summary="The numbers of the replica that answers, in Prometheus' exposition format.",
+        handler=expose,
+        replies={200: (str,)},
+        refuses=problems.OF_STORE,
+        answers=TEXT,
+    )
