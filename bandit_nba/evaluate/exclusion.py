@@ -36,11 +36,18 @@ def closes_at(chunk: LogChunk, definition: RewardDefinition, *, horizon_s: float
 
 
 def why_left_out(
-    chunk: LogChunk, closes: Floats, *, now_s: float, slates: bool = False, inline: bool = True
+    chunk: LogChunk,
+    closes: Floats,
+    *,
+    now_s: float,
+    slates: bool = False,
+    inline: bool = True,
+    unsupported: bool = False,
 ) -> Sequence[str]:
     """Per row why it cannot be judged, in a word or two; "" where it can.
 
-    slates: judge them by their first place. inline: judge rows whose request brought the actions.
+    slates: judge them by their first place. inline: judge rows whose request brought the
+    actions. unsupported: also rows in which some eligible arm had no chance, which teach but cannot be judged.
     """
     rows = zip(
         chunk.kind,
@@ -66,7 +73,7 @@ def why_left_out(
         else "immature"
         if closed >= now_s
         else UNSUPPORTED
-        if not support
+        if not (support or unsupported)
         else SLATE
         if slate is not None and not slates
         else INLINE

@@ -15,7 +15,7 @@ from bandit_nba.evaluate.gather import Codes, Gathering
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.join import Windows, counted
-from bandit_nba.learn.rewards import Counted, rewards
+from bandit_nba.learn.rewards import RECORDED, Counted, rewards
 from bandit_nba.store import learning
 from bandit_nba.store.archive.restore import NO_ARCHIVE, Archive
 from bandit_nba.store.database import Database
@@ -117,6 +117,8 @@ class _Beside:
         self.removed.append(np.array([seen.setdefault(chunk.removed[i], len(seen)) for i in kept], dtype=np.int64))
         self.policies.add(chunk.policy_version[i] for i in kept)
         for code, kind in enumerate(found.types.values):
+            if kind == RECORDED:
+                continue  # a reward from elsewhere: it tells of no outcome of ours
             of_kind = found.types.codes == code
             self.happened.setdefault(kind, []).append(self.rows + found.rows[of_kind])
             known = of_kind & np.isfinite(found.amounts)
@@ -155,21 +157,25 @@ class _Reading:
             why = why_left_out(chunk, closes, now_s=self._now_s, slates=self._slates, inline=self._inline)
             kept = self.gathering.keep(chunk, why)
             if kept:
-                found = self._joined(connection, chunk, kept, closes)
+                found = joined(connection, self._definition, chunk, kept, closes)
                 reward = rewards(self._definition, found, size=len(kept))
                 self.gathering.add(chunk, kept, reward, origins=[origin or "" for origin in chunk.origin])
                 if self.beside is not None:
                     self.beside.add(chunk, kept, found)
 
-    def _joined(self, connection: sa.Connection, chunk: LogChunk, kept: Sequence[int], closes: Floats) -> Counted:
-        windows = Windows(
-            ids=[chunk.id[i] for i in kept],
-            customers=[chunk.customer[i] for i in kept],
-            opens_at=np.array([chunk.decided_at[i] for i in kept], dtype=np.float64),
-            closes_at=closes[kept],
-            first_slots=[first_slot(chunk.slate[i]) for i in kept],
-        )
-        return counted(self._definition, windows, learning.outcomes_within(connection, windows))
+
+def joined(
+    connection: sa.Connection, definition: RewardDefinition, chunk: LogChunk, kept: Sequence[int], closes: Floats
+) -> Counted:
+    """The outcomes that count for the rows `kept` of a chunk, received until `closes`, float64 (len(chunk),)."""
+    windows = Windows(
+        ids=[chunk.id[i] for i in kept],
+        customers=[chunk.customer[i] for i in kept],
+        opens_at=np.array([chunk.decided_at[i] for i in kept], dtype=np.float64),
+        closes_at=closes[kept],
+        first_slots=[first_slot(chunk.slate[i]) for i in kept],
+    )
+    return counted(definition, windows, learning.outcomes_within(connection, windows))
 
 
 def _flags(parts: Sequence[Ints], size: int) -> Bools:

@@ -54,6 +54,8 @@ class RewardDefinition(Settings, frozen=True, kw_only=True, dict=True):
             raise ValueError(f'`range` must lie within [0, 1] for the unit "response", got [{low:g}, {high:g}]')
         if not low <= self.default <= high:
             raise ValueError(f"`default` must lie within `range` [{low:g}, {high:g}], got {self.default:g}")
+        if "recorded_reward" in self.outcomes:
+            raise ValueError('`outcomes` must leave the name "recorded_reward" to logs that are imported')
         if IGNORED in self.outcomes:
             raise ValueError(f'`outcomes` must leave the name "{IGNORED}" to contact rules, where it means no answer')
         for channel in ("", *self.waits):

@@ -7,10 +7,12 @@ import numpy as np
 
 from bandit_nba.decide.batch import Coded, Floats, Ints
 from bandit_nba.errors import InputError
-from bandit_nba.learn.definition import RewardDefinition
+from bandit_nba.learn.definition import OutcomeReward, RewardDefinition
 from bandit_nba.settings import nearest
 
 MAX_AMOUNT = 1e12
+RECORDED = "recorded_reward"
+"""The outcome of a decision from a log that was imported: its amount is the reward, whatever the definition."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,9 @@ def rewards(definition: RewardDefinition, counted: Counted, *, size: int) -> Flo
     """
     if np.isinf(counted.amounts).any():
         raise InputError("stored amount is not finite", where="outcomes", got=math.inf, allowed="finite numbers")
-    known = np.array([kind in definition.outcomes for kind in counted.types.values], dtype=np.bool_)
-    declared = [definition.outcomes.get(kind) for kind in counted.types.values]
+    outcomes = {**definition.outcomes, RECORDED: OutcomeReward(amount_weight=1.0)}
+    known = np.array([kind in outcomes for kind in counted.types.values], dtype=np.bool_)
+    declared = [outcomes.get(kind) for kind in counted.types.values]
     fixed = np.array([d.reward if d else 0.0 for d in declared], dtype=np.float64)
     weight = np.array([d.amount_weight if d else 0.0 for d in declared], dtype=np.float64)
     keep = known[counted.types.codes] if len(known) else np.zeros(0, dtype=np.bool_)

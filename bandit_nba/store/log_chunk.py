@@ -32,6 +32,7 @@ class LogChunk:
     arms: Sequence[bytes]
     probabilities: Sequence[bytes]
     removed: Sequence[bytes]
+    catalogue_version: Sequence[str]
     policy_version: Sequence[str]
     reward_version: Sequence[str]
     support: Sequence[bool]

@@ -3,11 +3,10 @@
 import typer
 
 from bandit_nba.cli.log.archive import archive
+from bandit_nba.cli.log.export import export
+from bandit_nba.cli.log.importing import import_log
 
 app = typer.Typer()
 app.command("archive")(archive)
-
-
-@app.callback()
-def _log() -> None:
-    """The decision log: archive closed days, export it, import one from elsewhere."""
+app.command("export")(export)
+app.command("import")(import_log)

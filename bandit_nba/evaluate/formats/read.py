@@ -1,0 +1,194 @@
+"""A log file as arrays to judge on, without a workspace."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from bandit_nba.catalogue import FactSchema
+from bandit_nba.catalogue.facts import FactKind
+from bandit_nba.decide.inline import encoded
+from bandit_nba.errors import SettingsError
+from bandit_nba.evaluate.exclusion import UNSUPPORTED
+from bandit_nba.evaluate.formats.dsjson import read_dsjson
+from bandit_nba.evaluate.formats.row import LogRow, Rejected
+from bandit_nba.evaluate.formats.tables import read_table
+from bandit_nba.evaluate.gather import Gathering
+from bandit_nba.evaluate.log import LoggedDecisions
+from bandit_nba.store.log_chunk import LogChunk
+
+Format = Literal["dsjson", "parquet", "csv"]
+FORMATS: tuple[Format, ...] = ("dsjson", "parquet", "csv")
+MOST_REJECTED = 10_000
+_ROWS = 5_000
+_ENCODER = msgspec.json.Encoder()
+
+
+def read_file(
+    path: Path,
+    *,
+    kind: Format | None = None,
+    columns: Mapping[str, str] | None = None,
+    arms: Sequence[str] = (),
+    schema: FactSchema | None = None,
+) -> tuple[LoggedDecisions, list[Rejected]]:
+    """A log file as arrays, and the rows that cannot be used, each with its number, field, value and what is allowed.
+
+    kind: by default what the file's name says. columns, arms: of CSV and Parquet, see `tables`. schema: the facts to
+    keep, by default all, of the kinds that their values have. Rows without a time are a second apart, in file order.
+
+    Raises
+    ------
+    SettingsError
+        If the format is not known, or a column is missing.
+    RefusedError
+        If no row can be used.
+    """
+    bad: list[Rejected] = []
+    count = 0
+
+    def rows(*, note: bool) -> Iterator[LogRow]:
+        nonlocal count
+        for row in rows_of(path, kind=kind, columns=columns, arms=arms, facts=tuple(schema or ())):
+            if isinstance(row, LogRow):
+                yield row
+            elif note:
+                count += 1
+                bad.extend([row] if len(bad) < MOST_REJECTED else [])
+
+    log = from_rows(rows(note=True), schema=schema or kinds_of(rows(note=False)))
+    return (replace(log, left_out={**log.left_out, "rejected": count}) if count else log), bad
+
+
+def rows_of(
+    path: Path,
+    *,
+    kind: Format | None = None,
+    columns: Mapping[str, str] | None = None,
+    arms: Sequence[str] = (),
+    facts: Sequence[str] = (),
+) -> Iterator[LogRow | Rejected]:
+    """The rows of a log file, one after the other; parameters as of `read_file`."""
+    kind = kind or format_of(path)
+    if kind == "dsjson":
+        return _lines(path)
+    return read_table(path, columns=columns, arms=arms, facts=facts)
+
+
+def format_of(path: Path) -> Format:
+    """What a file's name says of its format."""
+    found: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".dsjson": "dsjson", ".json": "dsjson"}
+    if path.suffix not in found:
+        raise SettingsError("no known format", where=str(path), got=path.suffix, allowed=", ".join(FORMATS))
+    return found[path.suffix]
+
+
+def from_rows(rows: Iterable[LogRow], *, schema: FactSchema | None = None) -> LoggedDecisions:
+    """Rows as arrays; rows that their log leaves out, and rows without support, are left out and counted.
+
+    schema: the facts to keep; without it all rows are held in memory to find out.
+
+    Raises
+    ------
+    RefusedError
+        If nothing is left.
+    """
+    if schema is None:
+        rows = list(rows)
+        schema = kinds_of(rows)
+    gathering = Gathering(schema)
+    rest, first = iter(rows), 0
+    while part := list(islice(rest, _ROWS)):
+        chunk = _chunk(part, first, schema)
+        first += len(part)
+        rejected = [row.skipped or (UNSUPPORTED if min(row.probabilities) <= 0.0 else "") for row in part]
+        chosen = gathering.keep(chunk, rejected)
+        gathering.add(chunk, chosen, np.array([part[i].reward for i in chosen], dtype=np.float64))
+    return gathering.log()[0]
+
+
+def kinds_of(rows: Iterable[LogRow]) -> FactSchema:
+    """Facts by name with the kinds that their values have: text with many distinct values is none of a model's."""
+    seen: dict[str, set[FactKind]] = {}
+    for row in rows:
+        for name, value in row.facts.items():
+            kind: FactKind = "category"
+            if isinstance(value, bool):
+                kind = "boolean"
+            elif isinstance(value, int | float):
+                kind = "number"
+            elif isinstance(value, list | tuple):
+                kind = "set"
+            seen.setdefault(name, set()).add(kind)
+    return {name: next(iter(kinds)) if len(kinds) == 1 else "category" for name, kinds in sorted(seen.items())}
+
+
+def fact_value(value: Any, kind: FactKind) -> Any:
+    """A file's value as a fact of that kind, None where it is none."""
+    if kind == "number":
+        return _number(value)
+    if kind == "boolean":
+        return {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}.get(str(value).lower())
+    if kind == "set":
+        return sorted({str(v) for v in value}) if isinstance(value, list | tuple) else [str(value)]
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value)) if kind == "text" else None
+    return str(value)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def typed(facts: Mapping[str, Any], schema: FactSchema) -> dict[str, Any]:
+    """The facts that the schema knows, as values of their kinds."""
+    found = {name: fact_value(facts[name], kind) for name, kind in schema.items() if facts.get(name) is not None}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def unknown(facts: Mapping[str, Any], schema: FactSchema) -> Collection[str]:
+    """Facts of a row that the schema does not know, or that are no values of their kinds."""
+    return facts.keys() - typed(facts, schema).keys()
+
+
+def _chunk(rows: Sequence[LogRow], first: int, schema: FactSchema) -> LogChunk:
+    at = [float(first + i) if row.decided_at is None else row.decided_at for i, row in enumerate(rows)]
+    nothing = (None,) * len(rows)
+    return LogChunk(
+        id=[row.id or str(row.number) for row in rows],
+        customer=[row.customer for row in rows],
+        channel=[row.channel for row in rows],
+        decided_at=at,
+        matures_at=at,
+        activate_by=nothing,
+        activated_at=nothing,
+        kind=("normal",) * len(rows),
+        arm=[row.arm for row in rows],
+        arms=[_ENCODER.encode(row.arms) for row in rows],
+        probabilities=[_ENCODER.encode(row.probabilities) for row in rows],
+        removed=(b"{}",) * len(rows),
+        catalogue_version=("",) * len(rows),
+        policy_version=("",) * len(rows),
+        reward_version=("",) * len(rows),
+        support=(True,) * len(rows),
+        slate=nothing,
+        inline_actions=[encoded(row.actions) if row.actions else None for row in rows],
+        picked=nothing,
+        learned_in=nothing,
+        origin=nothing,
+        archived_on=nothing,
+        facts=[_ENCODER.encode(typed(row.facts, schema)) for row in rows],
+    )
+
+
+def _lines(path: Path) -> Iterator[LogRow | Rejected]:
+    with path.open("rb") as file:
+        yield from read_dsjson(file)

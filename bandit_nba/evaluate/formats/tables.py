@@ -1,0 +1,190 @@
+"""CSV and Parquet logs: one decision a row, with a column for the propensity.
+
+| field | column | what it holds |
+|---|---|---|
+| id | id | any name; the row's number where there is no such column |
+| arm | arm | what was chosen |
+| propensity | propensity | the chance with which it was chosen, (0, 1]; not needed beside `probabilities` |
+| reward | reward | a finite number |
+| arms | arms | JSON list of the eligible arms; without it every arm of the file (or of the catalogue) was eligible |
+| probabilities | probabilities | JSON list beside `arms` |
+| decided_at | decided_at | seconds since the epoch, or ISO-8601 |
+| customer | customer | any name; intervals are robust to customers who come back |
+| channel | channel | |
+| facts | facts | JSON object |
+| fact.NAME | fact.NAME | one fact; without a mapping, a column that has a fact's own name is that fact |
+
+Another column than the one named like the field is named by the mapping `{field: column}`.
+"""
+
+import csv
+import datetime
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bandit_nba.errors import InputError, SettingsError
+from bandit_nba.evaluate.formats.row import (
+    LogRow,
+    Rejected,
+    RowError,
+    checked_reward,
+    distribution,
+    finite,
+    named,
+    rejected,
+)
+from bandit_nba.settings import nearest
+
+FIELDS = (
+    "id",
+    "arm",
+    "propensity",
+    "reward",
+    "arms",
+    "probabilities",
+    "decided_at",
+    "customer",
+    "channel",
+    "facts",
+)
+FACT = "fact."
+BATCH = 5_000
+
+
+def read_table(
+    path: Path, *, columns: Mapping[str, str] | None = None, arms: Sequence[str] = (), facts: Sequence[str] = ()
+) -> Iterator[LogRow | Rejected]:
+    """The decisions of a CSV or Parquet file.
+
+    columns: field -> column, where a column is not named like the field. arms: those that were eligible in rows that do
+    not say; by default all that the file names, which takes a pass of its own. facts: names of columns that are facts.
+
+    Raises
+    ------
+    SettingsError
+        If the mapping names a field or column that does not exist, or a needed column is missing.
+    """
+    names = _header(path)
+    place = _places(names, columns or {}, facts)
+    everything = tuple(arms)
+    if not everything and "arms" not in place:
+        everything = tuple(sorted({str(row[place["arm"]]) for row in _rows(path) if row.get(place["arm"]) is not None}))
+    for number, row in enumerate(_rows(path), 1):
+        identifier = str(row.get(place.get("id", ""), number))
+        try:
+            yield _row(row, number, place, everything)
+        except InputError as error:
+            content = json.dumps(row, default=str, ensure_ascii=False)
+            yield rejected(error, number=number, identifier=identifier, content=content)
+
+
+def _places(names: Sequence[str], columns: Mapping[str, str], facts: Sequence[str]) -> dict[str, str]:
+    """Field -> column."""
+    for given, column in columns.items():
+        if given not in FIELDS and not given.startswith(FACT):
+            allowed = ", ".join((*FIELDS, "fact.NAME"))
+            raise SettingsError("no such field", where="--mapping", got=given, allowed=allowed)
+        if column not in names:
+            raise SettingsError("no such column", where="--mapping", got=column, hint=nearest(column, names))
+    own = {name: name for name in names if name in FIELDS or name.startswith(FACT)}
+    own |= {FACT + name: name for name in facts if name in names and name not in FIELDS}
+    place = own | dict(columns)
+    for needed in ("arm", "reward"):
+        if needed not in place:
+            hint = f"name it: --mapping {needed}=COLUMN"
+            raise SettingsError("has no such column", where=needed, got=", ".join(names)[:200], hint=hint)
+    if "propensity" not in place and "probabilities" not in place:
+        hint = "without the chance of what was chosen no other policy can be judged"
+        raise SettingsError("has no such column", where="propensity", got=", ".join(names)[:200], hint=hint)
+    return place
+
+
+def _row(row: Mapping[str, Any], number: int, place: Mapping[str, str], everything: Sequence[str]) -> LogRow:
+    def cell(name: str) -> Any:
+        value = row.get(place[name]) if name in place else None
+        return None if value == "" or (isinstance(value, float) and math.isnan(value)) else value
+
+    arm = named(cell("arm"), "arm")
+    arms = [named(one, "arms") for one in _listed(cell("arms"), "arms") or everything]
+    chances = _listed(cell("probabilities"), "probabilities")
+    propensity = cell("propensity")
+    probabilities = None if chances is None else [finite(p, "probabilities") for p in chances]
+    known, drawn = distribution(
+        arm, arms, probabilities, None if propensity is None else finite(propensity, "propensity")
+    )
+    facts = {name.removeprefix(FACT): cell(name) for name in place if name.startswith(FACT)}
+    return LogRow(
+        number=number,
+        id=named(cell("id"), "id") if "id" in place else "",
+        arm=arm,
+        arms=known,
+        probabilities=drawn,
+        reward=checked_reward(row.get(place["reward"])),
+        customer=str(cell("customer") or ""),
+        channel=str(cell("channel") or ""),
+        decided_at=moment(cell("decided_at")),
+        facts={**_object(cell("facts")), **{name: value for name, value in facts.items() if value is not None}},
+    )
+
+
+def moment(value: object) -> float | None:
+    """Seconds since the epoch of a number, a time, or a text of either; None stays None."""
+    if value is None:
+        return None
+    if isinstance(value, datetime.datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=datetime.UTC)).timestamp()
+    try:
+        return finite(value, "decided_at")
+    except RowError:
+        try:
+            return moment(datetime.datetime.fromisoformat(str(value)))
+        except ValueError:
+            allowed = "seconds since the epoch, or ISO-8601"
+            raise RowError("is no time", field="decided_at", got=value, allowed=allowed) from None
+
+
+def _listed(value: object, name: str) -> list[Any] | None:
+    if value is None or isinstance(value, list):
+        return value
+    try:
+        found = json.loads(str(value))
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        raise RowError("is no list", field=name, got=value, allowed='JSON, as in ["a", "b"]')
+    return found
+
+
+def _object(value: object) -> dict[str, Any]:
+    if value is None:
+        return {}
+    try:
+        found = value if isinstance(value, dict) else json.loads(value if isinstance(value, bytes) else str(value))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise RowError("is no object", field="facts", got=value, allowed="a JSON object")
+    return found
+
+
+def _header(path: Path) -> Sequence[str]:
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        return list(pq.read_schema(path).names)
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return next(csv.reader(file), [])
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH):
+            yield from batch.to_pylist()
+        return
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        yield from csv.DictReader(file)

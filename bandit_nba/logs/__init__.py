@@ -1,0 +1,1 @@
+"""Logs out of the house and in again: export for other tools, import from elsewhere."""
