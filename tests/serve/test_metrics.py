@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -116,3 +117,18 @@ def test_a_whole_app_has_numbers_of_its_own(replica: Replica, client: Client) ->
 
     assert ("nba_requests_total", "getLiveness,200") in samples(client)
     assert ("nba_requests_total", "getLiveness,200") not in samples(Client(create_app(replica)))
+
+
+def test_the_dashboard_asks_for_metrics_that_exist(client: Client) -> None:
+    asyncio.run(client.post("/v1/decisions", {"decisionId": "d", "channel": "web"}))
+    known = {name for name, _ in samples(client)} | {"nba_model_age_seconds"}  # there is no model yet
+    dashboard = msgspec.json.decode((Path(__file__).parents[2] / "docs" / "grafana.json").read_bytes())
+
+    asked = {
+        name
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"nba_\w+", target["expr"])
+    }
+    assert len(asked) > 15
+    assert asked - known == set()
