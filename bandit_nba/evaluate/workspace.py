@@ -9,6 +9,7 @@ import numpy as np
 from bandit_nba.decide.batch import Floats
 from bandit_nba.errors import RefusedError, UnknownIdError
 from bandit_nba.evaluate.judge import best_fixed, judge
+from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.evaluate.policies import Fixed, JudgedPolicy, Learned, LoggingPolicy, Uniform
 from bandit_nba.evaluate.result import Estimate
 from bandit_nba.evaluate.stored import read_log
@@ -32,12 +33,13 @@ class PolicyFound(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Found(msgspec.Struct, frozen=True, rename="camel"):
-    """Everything `nba evaluate` shows; `judged` decisions, `left_out` by why."""
+    """Everything `nba evaluate` shows; `judged` decisions, `left_out` by why, `imported` of those judged by origin."""
 
     model: str
     judged: int
     left_out: Mapping[str, int]
     policies: Sequence[PolicyFound]
+    imported: Mapping[str, int] = {}
 
 
 def judge_workspace(
@@ -98,7 +100,17 @@ def judge_workspace(
         late, policies, features=workspace.policy.features, alpha=alpha, reward_range=workspace.rewards.range, rng=rng
     )
     found = [PolicyFound(policy=j.policy, estimates=j.estimates) for j in judged]
-    return Found(model=manifest.version, judged=len(late), left_out=log.left_out, policies=found)
+    return Found(
+        model=manifest.version, judged=len(late), left_out=log.left_out, policies=found, imported=imported_rows(late)
+    )
+
+
+def imported_rows(log: LoggedDecisions) -> dict[str, int]:
+    """How many rows of a log were imported, by where they came from."""
+    if log.origin is None:
+        return {}
+    counts = np.bincount(log.origin.codes, minlength=len(log.origin.values)).tolist()
+    return {name: count for name, count in zip(log.origin.values, counts, strict=True) if name and count}
 
 
 def _chosen(known: Sequence[Manifest], model: str, decided_at: Floats) -> Manifest:
