@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from tests.faults.check import Counts
-from tests.faults.scenarios import SCENARIOS
+from tests.faults.history import History
+from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.server import postgres
 from tests.faults.world import World
 
@@ -19,7 +20,13 @@ def names(profile: str) -> list[str]:
 
 def play(name: str, *, profile: str, seed: int, directory: Path) -> tuple[Counts, list[str]]:
     """Counts and violations; `directory` is made and holds workspace, history and logs."""
-    scenario = SCENARIOS[name]
+    found, violations, _ = played(SCENARIOS[name], profile=profile, seed=seed, directory=directory)
+    return found, violations
+
+
+def played(scenario: Scenario, *, profile: str, seed: int, directory: Path) -> tuple[Counts, list[str], History]:
+    """The same with the history, for any scenario."""
+    name = scenario.name
 
     def tell(what: str) -> None:
         print(f"  {name}: {what}", file=sys.stderr, flush=True)
@@ -39,6 +46,6 @@ def play(name: str, *, profile: str, seed: int, directory: Path) -> tuple[Counts
                 scenario.first(world)
             world.begin()
             scenario.run(world, ROUNDS[profile])
-            return world.finish()
+            return *world.finish(), world.history
         finally:
             world.stop()

@@ -126,7 +126,10 @@ def kill_anything(world: World, rounds: int) -> None:
 
 
 def fail_io(world: World, rounds: int) -> None:
-    """The n-th write and the n-th fsync fail with EIO, once and again and again, under replica and learner."""
+    """The n-th write and the n-th fsync fail with EIO, once and again and again, under replica and learner.
+
+    With the fsync the commit fails. A kill right after it may bring the commit back: it stands whole in the log.
+    """
     replica, learner = world.replicas[0], world.learners[0]
     for _ in range(rounds):
         for process, run_of in ((replica, 0), (learner, PUBLISHING)):
@@ -139,6 +142,10 @@ def fail_io(world: World, rounds: int) -> None:
             times = world.rng.randrange(5, 15)
             world.fail(replica, Rule(call=call, action="fail", times=times), point=f"{times} calls of {call} fail")
             world.wait_until_ready_again(replica, within_s=RECOVERS_WITHIN_S)
+        world.fail(replica, Rule(call="fsync", action="fail", skip=world.rng.randrange(9)), point="a commit in doubt")
+        world.tell(f"kill -9 of {replica.name}")
+        replica.kill()
+        world.start()
     world.run(0.5)
 
 
@@ -279,6 +286,11 @@ def postgres_fails(world: World, rounds: int) -> None:
         process.kill()
         world.start()
     world.run(1.0)
+
+
+def quiet(world: World, _rounds: int) -> None:
+    """Nothing happens."""
+    world.run(3.0)
 
 
 SCENARIOS = {

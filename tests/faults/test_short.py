@@ -15,7 +15,13 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("name", names("short"))
+ON_RAY = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+]  # minutes; the quick tests kill that service in tests/serve/test_service.py
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=ON_RAY if n == "ray" else []) for n in names("short")])
 def test_no_promise_is_broken(name: str, tmp_path: Path) -> None:
     counts, violations = play(name, profile="short", seed=SEED, directory=tmp_path / name)
 
