@@ -18,6 +18,7 @@ from bandit_nba.decide.batch import Bools, Coded, Floats, Ints, Requests
 from bandit_nba.decide.eligibility import eligible
 from bandit_nba.errors import NbaError, SettingsError
 from simulators.journey.rollout import at_random
+from simulators.world import Outcome
 
 ERROR_RATE = 1e-4
 """Chance that a sound world fails the check of its truth."""
@@ -184,6 +185,8 @@ def determinism(make: Callable[..., Any], n: int) -> str:
 
 def common_numbers(world: Any, n: int) -> str:
     """A customer's chances depend neither on how many others there are nor on what is done to them."""
+    if getattr(world, "couples_customers", False):
+        return "not asked: the world says that its customers share something, such as a budget"
     half = max(n // 2, 1)
     few, many = world.start(half), world.start(n)
     for _ in range(min(4, world.steps)):
@@ -220,8 +223,8 @@ def truth(world: Any, n: int, replications: int) -> str:
     got, due, variance = (np.zeros(mask.shape[1]) for _ in range(3))
     for r in range(replications):
         arm = _spread(mask, r)
-        reward = world.step(world.again(state, r + 1), arm).reward
-        _add(got, due, variance, arm, reward, q[np.arange(n), arm])
+        outcome = world.step(world.again(state, r + 1), arm)
+        _add(got, due, variance, arm, outcome, q[np.arange(n), arm])
     return _verdict(world, got, due, variance)
 
 
@@ -232,7 +235,7 @@ def _truth_from_start(world: Any, n: int, replications: int) -> str:
     for r in range(replications):
         state = world.start(n, replication=r + 1)
         q, arm = world.q(state), _spread(world.eligible(state), r)
-        _add(got, due, variance, arm, world.step(state, arm).reward, q[np.arange(n), arm])
+        _add(got, due, variance, arm, world.step(state, arm), q[np.arange(n), arm])
     return _verdict(world, got, due, variance)
 
 
@@ -252,7 +255,9 @@ def _verdict(world: Any, got: Floats, due: Floats, variance: Floats) -> str:
     )
 
 
-def _add(got: Floats, due: Floats, variance: Floats, arm: Ints, reward: Floats, p: Floats) -> None:
+def _add(got: Floats, due: Floats, variance: Floats, arm: Ints, outcome: Outcome, p: Floats) -> None:
+    done = outcome.arm == arm  # a budget may leave some undone, whatever their chances
+    arm, p, reward = arm[done], p[done], outcome.reward[done]
     np.add.at(got, arm, reward)
     np.add.at(due, arm, p)
     np.add.at(variance, arm, p * (1.0 - p))

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from bandit_nba.decide.batch import Ints
+from bandit_nba.errors import SettingsError
 from simulators.drive import A_POST, JSON
 from simulators.journey.state import State
 from simulators.journey.world import JourneyWorld
@@ -47,7 +48,18 @@ async def play(
     name: begins every decision id, so that two plays do not share ids. pause_s: between steps, such as the wait of the
     reward definition, so that what was decided has matured. Responses within the world's horizon are reported at once,
     later ones never.
+
+    Raises
+    ------
+    SettingsError
+        If the world has a budget, which the service does not know of.
     """
+    if world.limits.budget_per_1000:
+        raise SettingsError(
+            "the service knows no budget",
+            where=f"world {world.name}",
+            hint='overrides={"limits.budget_per_1000": 0.0}',
+        )
     played = JourneyPlayed()
     column = {arm.id: k for k, arm in enumerate(world.catalogue.arms)}
     for _ in range(steps):

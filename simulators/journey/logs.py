@@ -12,7 +12,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from bandit_nba.customers.pseudonym import pseudonym
-from bandit_nba.decide.batch import Decisions, Floats, Requests
+from bandit_nba.decide.batch import Bools, Decisions, Floats, Requests
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.record import DecisionRecord, Versions, records
 from bandit_nba.decide.scoring import NoModel, Scorer
@@ -109,9 +109,10 @@ class _Life:
                 self._learn()
             requests = self._requests()
             decided = self.engine.decide(requests, self.scorer)
-            rows = self._records(decided)
             outcome = self.world.step(self.state, decided.chosen)
-            late = self._outcomes(requests, outcome)
+            carried_out = outcome.arm == decided.chosen
+            rows = self._records(decided, carried_out=carried_out)
+            late = self._outcomes(requests, outcome, carried_out)
             with self.database.write() as connection:
                 decisions.insert(connection, rows)
                 execute_many(connection, _OUTCOMES, late)
@@ -140,7 +141,8 @@ class _Life:
             readable=plain.readable,
         )
 
-    def _records(self, decided: Decisions) -> list[DecisionRecord]:
+    def _records(self, decided: Decisions, *, carried_out: Bools) -> list[DecisionRecord]:
+        """What the budget did not pay for was never activated: it is logged, but neither learned nor judged."""
         workspace, requests = self.workspace, decided.requests
         versions = Versions(
             catalogue=workspace.catalogue.version,
@@ -150,26 +152,26 @@ class _Life:
             model=self.scorer.version,
             salt=workspace.salt.id,
         )
-        never: Floats = np.full(len(requests), np.nan)
+        activate_by: Floats = np.where(carried_out, np.nan, requests.decided_at)
         deadlines = Deadlines(
             valid_until=requests.decided_at + self.world.step_s,
-            matures_at=matures_at(workspace.rewards, requests.channels, requests.decided_at),
-            activate_by=never,
+            matures_at=matures_at(workspace.rewards, requests.channels, requests.decided_at, activate_by=activate_by),
+            activate_by=activate_by,
         )
         return records(
             decided,
             versions=versions,
             valid_until=deadlines.valid_until,
             matures_at=deadlines.matures_at,
-            activate_by=never,
+            activate_by=activate_by,
             payload_sha256=[_sha256(decision) for decision in requests.ids],
             answers=bodies(decided, deadlines, versions),
         )
 
-    def _outcomes(self, requests: Requests, outcome: Outcome) -> list[tuple[object, ...]]:
+    def _outcomes(self, requests: Requests, outcome: Outcome, carried_out: Bools) -> list[tuple[object, ...]]:
         """Rows of the table `outcomes`: one acceptance for each response, when it is received."""
         rows: list[tuple[object, ...]] = []
-        for i in outcome.responded.nonzero()[0].tolist():
+        for i in (outcome.responded & carried_out).nonzero()[0].tolist():
             decision = requests.ids[i]
             at = float(requests.decided_at[i] + outcome.delay_s[i])
             row = {

@@ -88,6 +88,11 @@ class JourneyWorld:
         )
         self.responses.set_level(self._level())
 
+    @property
+    def couples_customers(self) -> bool:
+        """Whether what is done to one customer may keep another from being contacted: where there is a budget."""
+        return self.limits.budget_per_1000 > 0.0
+
     def start(self, n: int, *, replication: int = 0) -> State:
         """Customers 0 .. n - 1 at step 0. Another replication: the same customers, other chances.
 
