@@ -22,6 +22,8 @@ from bandit_nba.workspace import Workspace
 log = logging.getLogger("nba.learner")
 
 LONGEST_IDLE_S = 0.25
+LEASE_S = 15.0
+"""After so long without a sign of life another learner takes over; it bounds how long learning rests after a kill."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,14 @@ class LearningLoop:
         self._set_aside = 0
 
     @classmethod
-    def open(cls, workspace: Workspace, database: Database, *, clock: Callable[[], float] = time.time) -> Self:
+    def open(
+        cls,
+        workspace: Workspace,
+        database: Database,
+        *,
+        clock: Callable[[], float] = time.time,
+        lease_s: float = LEASE_S,
+    ) -> Self:
         """The loop of one workspace, with a name of its own among those that want to learn.
 
         Facts are those of the catalogue in force: the file may be half way through an edit.
@@ -60,7 +69,13 @@ class LearningLoop:
         workspace = definitions.register(workspace, database, clock=clock)
         holder = f"{socket.gethostname()[:24]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         learner = Learner(
-            LearningStore(database, clock=clock, holder=holder, archive=Archive(workspace.archive_folder)),
+            LearningStore(
+                database,
+                clock=clock,
+                holder=holder,
+                lease_s=lease_s,
+                archive=Archive(workspace.archive_folder),
+            ),
             policy=workspace.policy,
             rewards=workspace.rewards,
             schema=workspace.catalogue.facts,

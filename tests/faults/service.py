@@ -2,7 +2,8 @@
 
 The same application, replica and learner that Ray Serve runs, so that one process can be killed and started again in a
 second. Only the clock is another: the true one plus what the runner has set (`shim.Faults.put_clock`); and SQLite's log
-is copied into the main file every `CHECKPOINT_PAGES`, more often than usual, so that a short run meets it.
+is copied into the main file every `CHECKPOINT_PAGES`, and learners take over after `LEASE_S`, so that a short run meets
+both.
 """
 
 import os
@@ -24,6 +25,7 @@ from tests.faults.shim import attached
 
 DRAIN_S = 10.0
 CHECKPOINT_PAGES = 300
+LEASE_S = 2.0
 
 
 def replica(workspace: Workspace, port: int) -> None:
@@ -35,7 +37,7 @@ def replica(workspace: Workspace, port: int) -> None:
 def learner(workspace: Workspace, _port: int) -> None:
     """Learn until SIGTERM."""
     database = Database.open(workspace.database_url)
-    loop = LearningLoop.open(workspace, database, clock=clock())
+    loop = LearningLoop.open(workspace, database, clock=clock(), lease_s=LEASE_S)
     loop.start()
     signal.sigwait({signal.SIGTERM})
     published = loop.stop(within_s=DRAIN_S)
