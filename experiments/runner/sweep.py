@@ -16,7 +16,7 @@ from bandit_nba.errors import SettingsError
 from bandit_nba.settings import Settings, load, nearest, version_of
 
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _./%-]{0,79}$")]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ,:_./%-]{0,79}$")]
 
 
 class Seeds(Settings, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bandit_nba.decide.acting import ActingPolicy, Situation
+from bandit_nba.decide.acting import ActingPolicy, Distribution, Situation, shared_best, unscored
 from bandit_nba.decide.batch import Floats, Ints
 from bandit_nba.decide.policies.best_fixed import BestFixedPolicy
 from bandit_nba.decide.policies.campaign import SegmentCampaign
@@ -40,7 +40,9 @@ class Acting:
 
 
 def baseline(game: Game, options: Mapping[str, Any], *, seed: int) -> Acting:
-    """kind: "uniform", "best_fixed" or "segments" (`segments` of them, offers chosen anew `periods` times)."""
+    """kind: "uniform", "best_fixed", "segments" (`segments` of them, offers chosen anew `periods` times), or
+    "segments_known", whose offers are those that truly earn most in each segment, from the first round on.
+    """
     kind, n = str(options["kind"]), len(game)
     if kind == "uniform":
         return Acting(game, UniformPolicy(), batch=n, seed=seed)
@@ -50,8 +52,33 @@ def baseline(game: Game, options: Mapping[str, Any], *, seed: int) -> Acting:
     period = -(-n // int(options.get("periods", 10)))
     pilot = part(game.situation, slice(0, min(PILOT, n)))
     centres = NearestCentre.fit(pilot, k=int(options.get("segments", 4)), rng=np.random.default_rng([0x5E6, seed]))
+    if kind == "segments_known":
+        return Acting(game, _Known(game, centres), batch=n, seed=seed)
     campaign = SegmentCampaign(centres, game.catalogue.arms, start_s=START_S, period_s=float(period))
     return Acting(game, campaign, batch=period, seed=seed)
+
+
+class _Known:
+    """In each segment the arm with the highest true mean, "no action" where it is not possible."""
+
+    name = "segments_known"
+    full_support = False
+
+    def __init__(self, game: Game, segments: NearestCentre) -> None:
+        self._segments = segments
+        of = segments.of(game.situation)
+        earned = np.where(game.mask, game.q, game.q[:, :1])
+        self._offer = np.array(
+            [earned[of == s].mean(axis=0).argmax() if (of == s).any() else 0 for s in range(len(segments.names))]
+        )
+
+    def distribution(self, situation: Situation) -> Distribution:
+        """1 at the segment's offer where it is eligible."""
+        offer = self._offer[self._segments.of(situation)]
+        score = np.zeros(situation.mask.shape)
+        score[:, 0] = 1.0
+        score[np.arange(len(offer)), offer] = 2.0
+        return unscored(lambda rows, mask: shared_best(score[rows], mask), situation.mask)
 
 
 def part(situation: Situation, rows: slice) -> Situation:

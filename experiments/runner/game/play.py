@@ -87,7 +87,7 @@ def measures(game: Game, chosen: Ints, reward: Floats) -> list[Measure]:
 
 
 def make_player(game: Game, options: Mapping[str, Any], *, seed: int) -> Player:
-    """kind: product, uniform, best_fixed, segments, vowpal, linucb or lints; the rest is that player's own.
+    """kind: product, uniform, best_fixed, segments, segments_known, vowpal, linucb or lints; the rest is its own.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def make_player(game: Game, options: Mapping[str, Any], *, seed: int) -> Player:
     kind, batch = str(options.get("kind", "")), int(options.get("batch", BATCH))
     if kind == "product":
         return Product(game, options, batch=batch, seed=seed)
-    if kind in ("uniform", "best_fixed", "segments"):
+    if kind in ("uniform", "best_fixed", "segments", "segments_known"):
         return baseline(game, options, seed=seed)
     if kind == "vowpal":
         from experiments.runner.game.peer_vowpal import VowpalExplorer

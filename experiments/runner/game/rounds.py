@@ -6,7 +6,7 @@ where `luck[t] < q[t, a]`, so that two players differ by what they choose alone.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,8 @@ from bandit_nba.decide.policy import FeatureSettings, Policy
 from bandit_nba.decide.salt import Salt
 from bandit_nba.settings import parse
 from simulators import registry
+from simulators.bakeoff import fact_features
+from simulators.journey.rollout import at_random
 from simulators.tastes import TasteKind
 from simulators.telco_workspace import telco_policy
 
@@ -77,30 +79,59 @@ def engine_of(game: Game, policy: Policy, *, key: bytes) -> Engine:
 def make_game(options: Mapping[str, Any], *, seed: int, rounds: int) -> Game:
     """The rounds of a scenario: `world` names it, `world_options` go to the world, which gets `seed` as well.
 
-    A world that can shuffle (a data set) is gone through once; others are sampled. Models are as wide as the rule of
-    thumb in policy.toml asks: at least ten weights per pair of context term and arm.
+    A world that can shuffle (a data set) is gone through once, one-step worlds are sampled, and of a journey world
+    `rounds` different customers are asked once each, after `warm` steps (4) of random actions. arrive: the share of
+    rounds after which the last half of the actions becomes possible. Models are as wide as the rule of thumb in
+    policy.toml asks: at least ten weights per pair of context term and arm.
     """
     given = dict(options.get("world_options", {}))
     if isinstance(given.get("kind"), Mapping):
         given["kind"] = TasteKind(**given["kind"])
     world: Any = registry.make(str(options["world"]), seed=seed, **given)
     rng = np.random.default_rng([0x6A3E, seed])
+    asked = _journey(world, rng, rounds, options) if hasattr(world, "start") else _one_step(world, rng, rounds)
+    mask = asked.mask.copy()
+    if "arrive" in options:
+        mask[: round(float(options["arrive"]) * len(mask)), 1 + mask.shape[1] // 2 :] = False
+    return Game(
+        catalogue=world.catalogue,
+        features=msgspec.structs.replace(asked.features, bits=_bits(world, asked.features, asked.requests)),
+        requests=asked.requests,
+        customer=asked.customer,
+        mask=mask,
+        q=asked.q,
+        luck=rng.random(len(mask)),
+        seed=seed,
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    requests: Requests
+    customer: Ints
+    mask: Bools
+    q: Floats
+    features: FeatureSettings
+
+
+def _one_step(world: Any, rng: np.random.Generator, rounds: int) -> _Asked:
     shuffled = getattr(world, "shuffled", None)
     customer = shuffled(rng, rounds) if shuffled else world.sample_customers(rng, rounds)
     n = len(customer)
-    q = world.q[customer]
     requests = world.requests(customer, ids=[f"{i:08d}" for i in range(n)], decided_at=START_S + np.arange(n))
     features = getattr(world, "features", None) or parse(telco_policy(), Policy, where="policy.toml").features
-    return Game(
-        catalogue=world.catalogue,
-        features=msgspec.structs.replace(features, bits=_bits(world, features, requests)),
-        requests=requests,
-        customer=customer,
-        mask=world.eligible[customer],
-        q=q,
-        luck=rng.random(n),
-        seed=seed,
-    )
+    return _Asked(requests, customer, world.eligible[customer], world.q[customer], features)
+
+
+def _journey(world: Any, rng: np.random.Generator, rounds: int, options: Mapping[str, Any]) -> _Asked:
+    """Customers in random order, each at the moment to which random actions have brought it."""
+    state = world.start(rounds)
+    for _ in range(int(options.get("warm", 4))):
+        world.step(state, at_random(world, state))
+    state = state.at(rng.permutation(rounds))
+    asked = world.requests(state)
+    requests = replace(asked, ids=[f"{i:08d}" for i in range(rounds)], decided_at=START_S + np.arange(rounds))
+    return _Asked(requests, state.customer, world.eligible(state), world.q(state), fact_features(asked.facts))
 
 
 def _bits(world: Any, features: FeatureSettings, requests: Requests) -> int:

@@ -1,0 +1,1 @@
+"""Actions that come later, with and without a prior."""

@@ -1,0 +1,1 @@
+"""What late rewards and rare models cost."""

@@ -1,0 +1,1 @@
+"""Ways to explore around one learner."""

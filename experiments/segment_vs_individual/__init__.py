@@ -1,0 +1,1 @@
+"""Does deciding for each customer beat a few segments?"""
