@@ -57,6 +57,7 @@ Clock = Callable[[], float]
 DRAIN_S = 10.0
 STATUS_EVERY_S = 1.0
 SIDE_THREADS = 4
+SIDE_WAITING = 200  # calls beside decisions and outcomes: bounds memory, and how long the last of them waits
 PAGES_A_COMMIT = 32  # of up to 1,000 outcomes each: bounds how long one transaction holds the store
 PROBE_CHARACTERS = 250_000
 PAGES_WAITING = 64  # of more than one outcome: bounds memory
@@ -107,6 +108,8 @@ class Replica:
             self._collect_pages, max_queued=queued, max_batch=min(batch, PAGES_A_COMMIT), name="nba-outcomes"
         )
         self._side = ThreadPoolExecutor(SIDE_THREADS, thread_name_prefix="nba-side")
+        self._watch = ThreadPoolExecutor(1, thread_name_prefix="nba-watch")
+        self._aside_now = 0
 
     @classmethod
     def open(cls, workspace: Workspace, *, clock: Clock = time.time) -> Self:
@@ -138,7 +141,8 @@ class Replica:
         self.feed.stop()
         self.catalogues.stop()
         drained = [queue.close(drain_s=drain_s) for queue in (self._decisions, self._late, self._outcomes)]
-        self._side.shutdown(wait=True, cancel_futures=True)
+        for threads in (self._side, self._watch):
+            threads.shutdown(wait=True, cancel_futures=True)
         self.database.close()
         return all(drained)
 
@@ -220,14 +224,25 @@ class Replica:
 
     async def status(self) -> state.Status:
         """What goes on; at most a second old."""
-        return await self._aside(self._current_status)
+        return await self._watched(self._current_status)
 
     async def check(self) -> None:
         """Raise `StoreError` unless decisions can be stored now."""
-        await self._aside(self._check)
+        await self._watched(self._check)
 
     async def _aside(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._side, partial(function, *args, **kwargs))
+        """In a side thread; raises `StoreBusyError` at once where too much waits for one."""
+        if self._aside_now >= SIDE_WAITING:
+            raise StoreBusyError("too many calls wait", got=self._aside_now, hint="try again after a moment")
+        self._aside_now += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._side, partial(function, *args, **kwargs))
+        finally:
+            self._aside_now -= 1
+
+    async def _watched(self, function: Callable[[], R]) -> R:
+        """In a thread of its own: whoever watches is not kept waiting by those who use the service."""
+        return await asyncio.get_running_loop().run_in_executor(self._watch, function)
 
     def _activate(self, decision: str) -> DecisionRecord:
         with self.database.write() as connection:

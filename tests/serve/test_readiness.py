@@ -53,3 +53,23 @@ def test_readiness_names_no_file(client: Client, replica: Replica) -> None:
 
     assert answer.status in (500, 503)
     assert "meta" not in answer.body.decode()
+
+
+def test_calls_that_wait_for_the_store_are_bounded(client: Client, replica: Replica) -> None:
+    """While another transaction holds the store's only turn, 300 activations are sent: 200 wait, the rest are told."""
+
+    async def crowd() -> tuple[list[int], int]:
+        async with asyncio.TaskGroup() as group:
+            with replica.database.write():
+                calls = [group.create_task(client.post(f"/v1/decisions/d-{i}/activate", {})) for i in range(300)]
+                await asyncio.sleep(0.3)
+                early = [call.result() for call in calls if call.done()]
+                told = await asyncio.wait_for(
+                    client.get("/v1/status"), 5.0
+                )  # whoever watches does not wait behind them
+        assert all(answer.headers["retry-after"].isdigit() for answer in early)
+        return [answer.status for answer in early], told.status
+
+    early, told = asyncio.run(crowd())
+    assert early == [503] * 100
+    assert told == 200
