@@ -62,6 +62,12 @@ class Facts:
         columns = {name: _column([row.get(name) for row in rows], schema[name]) for name in schema if name in names}
         return cls(size=len(rows), schema=schema, columns=columns)
 
+    @classmethod
+    def from_cells(cls, cells: Mapping[str, Sequence[FactValue | None]], schema: FactSchema, *, size: int) -> "Facts":
+        """Columns from lists of `size` values that are `checked` already; None is unknown."""
+        columns = {name: _column(list(column), schema[name]) for name, column in cells.items()}
+        return cls(size=size, schema=schema, columns=columns)
+
     def rows(self) -> list[dict[str, FactValue]]:
         """Each row as a dictionary of the known facts."""
         cells = [_cells(column, self.schema[name]) for name, column in self.columns.items()]

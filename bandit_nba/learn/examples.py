@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from bandit_nba.catalogue import Arm, Catalogue, FactSchema
-from bandit_nba.decide.batch import Coded, Facts, Floats, Ints
+from bandit_nba.decide.batch import Coded, Floats, Ints
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.inline import InlineAction, arms_of, decoded, encoded
 from bandit_nba.decide.policy import FeatureSettings
@@ -17,9 +17,8 @@ from bandit_nba.errors import InputError
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.join import counted
 from bandit_nba.learn.log import LoggedBatch
+from bandit_nba.learn.logged_facts import LoggedFacts
 from bandit_nba.learn.rewards import rewards
-
-_DECODER = msgspec.json.Decoder(dict[str, float | bool | str | tuple[str, ...] | None])
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class _Era:
     """What a catalogue version says about decisions made under it. facts: those that still mean the same; the others
     are unknown."""
 
-    facts: FactSchema
+    facts: LoggedFacts
     arms: FeatureRows
     row_of: dict[str, int]
 
@@ -110,8 +109,7 @@ class ExampleMaker:
 
     def _contexts(self, batch: LoggedBatch, part: slice, era: _Era) -> FeatureRows:
         try:
-            rows = [_DECODER.decode(content or b"{}") for content in batch.facts[part]]
-            facts = Facts.from_rows(rows, era.facts)
+            facts = era.facts.read(batch.facts[part])
         except (ValueError, TypeError) as error:
             raise InputError(f"logged facts cannot be read ({error})", where="decision_facts") from None
         channels: dict[str, int] = {}
@@ -124,7 +122,7 @@ class ExampleMaker:
             arms = catalogue.arms
             same = {name: kind for name, kind in self._schema.items() if catalogue.facts.get(name) == kind}
             row_of = {arm.id: row for row, arm in enumerate(arms)}
-            self._eras[version] = _Era(facts=same, arms=self.featuriser.arms(arms), row_of=row_of)
+            self._eras[version] = _Era(facts=LoggedFacts(same), arms=self.featuriser.arms(arms), row_of=row_of)
         return self._eras[version]
 
 

@@ -12,7 +12,8 @@ takes longer than learning it.
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -111,9 +112,7 @@ class Retraining:
         learned = Learned(examples=state.examples, since=state.since, until=state.until, arms=state.arms)
         way = self._way(RunningMeans(state.means, examples=state.examples))
         failed = list(state.failed)
-        for start in range(0, len(ids), BATCH):
-            part = ids[start : start + BATCH]
-            batch = log.batch(part)
+        for part, batch in _read_ahead(log, ids):
             batch = batch.pick([i for i, facts in enumerate(batch.facts) if facts is not None])
             poison = way.learn(batch)
             bad = {one.decision for one in poison}
@@ -161,6 +160,18 @@ class Retraining:
         )
         failed = tuple(Poison(*one) for one in state.failed)
         return Trained(model=model, failed=failed, resumed=self.resumed)
+
+
+def _read_ahead(log: LearningLog, ids: list[str]) -> Iterator[tuple[list[str], LoggedBatch]]:
+    """Batches in order; while one is learned, the database finds the rows of the next."""
+    parts = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="nba-read") as reader:
+        following = reader.submit(log.batch, parts[0])
+        for part, after in zip(parts, [*parts[1:], None], strict=True):
+            batch = following.result()
+            if after is not None:
+                following = reader.submit(log.batch, after)
+            yield part, batch
 
 
 class CarefulLearner(CarefulRegressor):

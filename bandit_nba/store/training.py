@@ -1,7 +1,7 @@
 """What bulk retraining reads from the log, frozen for as long as it takes, and where its model goes."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -9,13 +9,15 @@ import sqlalchemy as sa
 
 from bandit_nba.learn.manifest import StoredModel
 from bandit_nba.store import definitions, models
+from bandit_nba.store.bulk import chunks
 from bandit_nba.store.database import Database
 from bandit_nba.store.definitions import Kind
 from bandit_nba.store.learning import close_horizon, teaches, waiting_ids
 from bandit_nba.store.tables import decisions, trained_models
 
 _ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(str)
+_DECODER = msgspec.json.Decoder(list[str])
+_PAGE = 1_000
 
 
 class FrozenIds:
@@ -24,6 +26,7 @@ class FrozenIds:
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
         self._total = int(self._file.readline())
+        self._read: list[str] = []
 
     @classmethod
     def freeze(
@@ -40,7 +43,8 @@ class FrozenIds:
         with database.read() as connection, fresh.open("wb") as file:
             total = connection.execute(sa.select(sa.func.count()).select_from(decisions).where(which)).scalar_one()
             file.write(b"%d\n" % total)
-            file.writelines(_ENCODER.encode(each) + b"\n" for each in waiting_ids(connection, which))
+            for page in chunks(waiting_ids(connection, which), _PAGE):
+                file.write(_ENCODER.encode(page) + b"\n")
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
@@ -51,23 +55,19 @@ class FrozenIds:
 
     def take(self, most: int) -> list[str]:
         """The next ids, at most so many; none are left when it gives none."""
-        return [_DECODER.decode(line) for line in self._lines(most)]
+        while len(self._read) < most and (line := self._file.readline()):
+            self._read += _DECODER.decode(line)
+        taken, self._read = self._read[:most], self._read[most:]
+        return taken
 
     def skip(self, count: int) -> None:
         """Leave the next `count` out."""
-        for _ in self._lines(count):
-            pass
+        while count > 0 and (taken := self.take(min(count, 10 * _PAGE))):
+            count -= len(taken)
 
     def close(self) -> None:
         """Read no more."""
         self._file.close()
-
-    def _lines(self, most: int) -> Iterator[bytes]:
-        for _ in range(most):
-            line = self._file.readline()
-            if not line:
-                return
-            yield line
 
 
 def keep(

@@ -7,6 +7,7 @@ features. The driver runs in its default mode (one thread parses, one learns) an
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,20 +17,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vowpal_wabbit_next import run_cli_driver
 
 from bandit_nba.learn.examples import ExampleMaker
-from bandit_nba.learn.learner import Learner
+from bandit_nba.learn.learner import Learner, lineage_of
 from bandit_nba.learn.log import LoggedBatch
 from bandit_nba.learn.options import vw_arguments
+from bandit_nba.learn.retrain import By, Retraining
 from bandit_nba.learn.vowpal import VowpalRegressor
 from bandit_nba.store.database import Database, sqlite_url
 from bandit_nba.store.learning import LearningStore
+from bandit_nba.store.training import FrozenIds, keep
 from experiments.bench.learn_events import CATALOGUE, POLICY, REWARDS, parts, store, write_text
+from experiments.bench.peer_vowpal import driven
 
 EVENTS, MEMORY_SIZES = 100_000, (100_000, 1_000_000)
 QUICK = 10_000
 REPEATS = 5
+CHUNK = 50_000  # as `nba train`
 BATCH = 2_000  # as the service's learner
 NOW_S = 1e7
 _TOLERANCE = 1e-4
@@ -56,13 +60,19 @@ def _measured(folder: Path, *, size: int, repeats: int, quick: bool) -> dict[str
         "driver": lambda: _driven(text, folder / "driver.model", onethread=False),
         "driver_onethread": lambda: _driven(text, folder / "onethread.model", onethread=True),
         "online": lambda: _learned(batches),
+        "bulk": lambda: _retrained(database, folder / "bulk", by="learner"),
+        "bulk_by_driver": lambda: _retrained(database, folder / "bulk", by="driver"),
     }
+    database = Database.open(sqlite_url(folder / "bulk.db"))
+    store(database, size)
     per_s, cpu_us = _alternated(sides, size=size, repeats=repeats)
     per_s["store_to_checkpoint"], cpu_us["store_to_checkpoint"] = _from_store(folder, size=size, repeats=repeats)
     memory = {str(n): _peak_mb(n) for n in ((size, 2 * size) if quick else MEMORY_SIZES)}
     return {
         "ratio": _ratio(per_s["online"], per_s["driver"]),
         "onethread_ratio": _ratio(per_s["online"], per_s["driver_onethread"]),
+        "bulk_ratio": _ratio(per_s["bulk"], per_s["driver"]),
+        "bulk_cpu_ratio": _ratio(cpu_us["driver"], cpu_us["bulk"]),
         "store_to_checkpoint_per_s": float(np.median(per_s["store_to_checkpoint"])),
         "events_per_s": {name: float(np.median(found)) for name, found in per_s.items()},
         "cpu_us_per_event": {name: float(np.median(found)) for name, found in cpu_us.items()},
@@ -92,8 +102,7 @@ def _ratio(ours: list[float], theirs: list[float]) -> float:
 
 
 def _driven(text: Path, model: Path, *, onethread: bool) -> None:
-    arguments = [*vw_arguments(POLICY.features, POLICY.learning), "--quiet", "-d", str(text), "-f", str(model)]
-    run_cli_driver(arguments, onethread=onethread)
+    driven(text, model, vw_arguments(POLICY.features, POLICY.learning), onethread=onethread)
 
 
 def _learned(batches: list[LoggedBatch]) -> VowpalRegressor:
@@ -105,6 +114,21 @@ def _learned(batches: list[LoggedBatch]) -> VowpalRegressor:
             regressor.learn(made.contexts, made.arms, made.chosen, made.reward)
     regressor.serialize()
     return regressor
+
+
+def _retrained(database: Database, folder: Path, *, by: By) -> str:
+    """What `nba train` does: ids frozen, rows read and joined, features, learned, packed, kept; gives the weights."""
+    log = LearningStore(database, clock=lambda: NOW_S, holder="bench")
+    maker = ExampleMaker(POLICY.features, CATALOGUE.facts, REWARDS, catalogue=log.catalogue)
+    lineage = lineage_of(POLICY, REWARDS, feature_version=maker.featuriser.version)
+    run = Retraining(maker, lineage, folder=folder, by=by, chunk=CHUNK)
+    ids = FrozenIds.freeze(folder / "ids", database, clock=lambda: NOW_S, since_s=None, until_s=None)
+    now_s = time.time()
+    made = run.run(log, ids.take, created_at=now_s, progress=lambda _count: None)
+    keep(database, made.model, named={}, now_s=now_s, who="bench", why="")
+    ids.close()
+    shutil.rmtree(folder)
+    return made.model.manifest.weights_sha256
 
 
 def _largest_difference(folder: Path, batches: list[LoggedBatch]) -> float:

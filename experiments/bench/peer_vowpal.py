@@ -1,9 +1,12 @@
-"""The peer: vowpal-wabbit-next's own fastest loop, action examples made once, one `predict_one` per request."""
+"""The peers of vowpal-wabbit-next: its fastest loop of predictions (action examples made once, one `predict_one` per
+request), and VW's command-line driver."""
 
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
-from vowpal_wabbit_next import CBLabel, Example, Workspace
+from vowpal_wabbit_next import CBLabel, Example, Workspace, run_cli_driver
 
 from bandit_nba.decide.batch import Requests
 from bandit_nba.decide.engine import Engine
@@ -21,6 +24,11 @@ def predictions_per_s(regressor: VowpalRegressor, engine: Engine, batch: Request
     for example in shared:
         workspace.predict_one([example, *arms])
     return len(shared) / (time.perf_counter() - started)
+
+
+def driven(text: Path, model: Path, arguments: Sequence[str], *, onethread: bool) -> None:
+    """VW's command-line driver over a text file of examples; onethread: parse and learn in one thread."""
+    run_cli_driver([*arguments, "--quiet", "-d", str(text), "-f", str(model)], onethread=onethread)
 
 
 def _example(rows: FeatureRows, i: int, *, shared: bool) -> Example:
