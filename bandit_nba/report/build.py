@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bandit_nba.catalogue.action import NO_ACTION
+from bandit_nba.decide.batch import Bools
 from bandit_nba.errors import SettingsError
 from bandit_nba.evaluate.judge import best_fixed
 from bandit_nba.evaluate.policies import JudgedPolicy, Learned, LoggingPolicy, Uniform
@@ -61,8 +62,8 @@ class Report:
             slices.by_segment(c, self.segments, self.fact),
             slices.over_time(c),
             reach.action_mix(c),
-            reach.underserved_by_segment(reading, self.segments, self.fact),
-            reach.reasons(reading),
+            reach.underserved_by_segment(c, reading, self.segments, self.fact),
+            reach.reasons(c, reading),
             reach.funnel(reading),
         )
 
@@ -139,10 +140,10 @@ def _greedy(workspace: Workspace, freezer: Freezer) -> Judged:
         workspace.catalogue.arms,
         workspace.policy,
         learned_until=until,
-        name="learned, greedy",
+        name=reach.GREEDY,
         reward_unit=workspace.rewards.unit,
     )
-    return Judged(greedy, "learned, greedy", model=scorer.version)
+    return Judged(greedy, reach.GREEDY, model=scorer.version)
 
 
 def _names(own: Sequence[str], files: Sequence[str]) -> list[str]:
@@ -202,7 +203,7 @@ def as_page(report: Report) -> Page:
         Section(mix.title, figures=[_mix(mix)], tables=[mix.for_people()]),
         Section(
             served.title,
-            words=[f"In {percent(float(nothing.mean()))} of the judged decisions nothing was left to offer."],
+            words=[_reached(c, nothing)],
             tables=[served.for_people(), *([why.for_people()] if why.rows else [])],
         ),
         Section(funnel.title, tables=[funnel.for_people()]),
@@ -226,8 +227,14 @@ def as_page(report: Report) -> Page:
     )
 
 
+def _reached(c: Comparison, nothing: Bools) -> str:
+    left = f"In {percent(float(nothing.mean()))} of the judged decisions nothing was left to offer"
+    poor = reach.no_good_action(c)
+    return f"{left}." if poor is None else f"{left}; in {percent(float(poor.mean()))} nothing that seems good."
+
+
 def _rivals(c: Comparison) -> list[Any]:
-    return [] if c.candidates else [one for one in c.contenders if one.name == "learned, greedy"]
+    return [] if c.candidates else [one for one in c.contenders if one.name == reach.GREEDY]
 
 
 def _basis(report: Report) -> str:

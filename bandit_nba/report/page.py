@@ -22,13 +22,17 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose cells are already texts; a last column of yes and no is coloured. texts: columns of words."""
+    """A table whose cells are already texts; a last column of yes and no is coloured. texts: columns of words.
+
+    beside: whether its columns are policies side by side, whose cells may break on a narrow screen.
+    """
 
     title: str
     words: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     texts: Sequence[int] = ()
+    beside: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ STAGES: Mapping[Stage, str] = {
     "fallback": "taken out by the safe policy",
 }
 MOST_REASONS = 12
+GREEDY = "learned, greedy"
 
 
 def underserved(log: LoggedDecisions) -> Bools:
@@ -69,50 +70,79 @@ def funnel(reading: Reading) -> Table:
     )
 
 
-def underserved_by_segment(reading: Reading, segments: Sequence[str], fact: str) -> Table:
-    """Share of decisions with nothing but no action, for each segment."""
-    nothing, labels = underserved(reading.log), np.array(segments)
+def no_good_action(comparison: Comparison) -> Bools | None:
+    """Decisions in which the model expects of every eligible action less than of none, bool (N,); None without one."""
+    greedy = next((c for c in comparison.contenders if c.name == GREEDY), None)
+    if greedy is None:
+        return None
+    log = comparison.log
+    certain = _none_cells(log) & (greedy.judgement.probability > 1.0 - 1e-9)
+    found: Bools = np.logical_or.reduceat(certain, log.indptr[:-1])
+    return found & ~underserved(log)
+
+
+def underserved_by_segment(comparison: Comparison, reading: Reading, segments: Sequence[str], fact: str) -> Table:
+    """Share of decisions with nothing but no action, and with nothing better, for each segment."""
+    nothing, labels, poor = underserved(reading.log), np.array(segments), no_good_action(comparison)
     rows: list[list[Cell]] = []
     for name in [*sorted(set(segments)), ""]:
         here = labels == name if name else np.ones(len(labels), dtype=np.bool_)
-        rows.append([name or "everybody", int(here.sum()), int(nothing[here].sum()), float(nothing[here].mean())])
+        expected: list[Cell] = [None, None] if poor is None else [int(poor[here].sum()), float(poor[here].mean())]
+        row: list[Cell] = [name or "everybody", int(here.sum()), int(nothing[here].sum()), float(nothing[here].mean())]
+        rows.append([*row, *expected])
     return Table(
         "underserved",
         "Who is under-served",
-        "Decisions in which no action was all that was left. No policy can do better there: only rules and offers can.",
+        "Nothing left: no action was all that was allowed. Nothing good: there were actions, but the model expects of "
+        "each of them less than of none. No policy can do better there: only rules and offers can.",
         [
             Column(fact or "segment"),
             Column("decisions", "count"),
             Column("nothing left", "count"),
             Column("share", "share"),
+            Column("nothing good", "count"),
+            Column("share of nothing good", "share"),
         ],
         rows,
     )
 
 
-def reasons(reading: Reading) -> Table:
-    """Why: the reasons that took out actions where nothing was left."""
-    nothing = underserved(reading.log)
-    total = int(nothing.sum())
-    counts = np.bincount(reading.removed[nothing], minlength=len(reading.removals))
+def reasons(comparison: Comparison, reading: Reading) -> Table:
+    """Why: what took out actions where nothing was left, or nothing good."""
+    nothing, poor = underserved(reading.log), no_good_action(comparison)
+    left = _why(reading, nothing)
+    good = Counter[tuple[str, str]]() if poor is None else _why(reading, poor)
+    both, poor_count = left + good, 0 if poor is None else int(poor.sum())
+    words: Mapping[str, str] = dict(STAGES.items())
+    rows: list[list[Cell]] = [
+        [reason, words.get(stage, stage), left[stage, reason], good[stage, reason]]
+        for (stage, reason), _ in both.most_common(MOST_REASONS)
+    ]
+    return Table(
+        "underserved_reasons",
+        "Why nothing was left",
+        f"The {min(MOST_REASONS, len(both))} most frequent of {len(both)} reasons that took out an action, in "
+        f"decisions with nothing left ({int(nothing.sum()):,}) or nothing good ({poor_count:,}); one decision "
+        "can have several.",
+        [
+            Column("reason"),
+            Column("kind"),
+            Column("decisions with nothing left", "count"),
+            Column("with nothing good", "count"),
+        ],
+        rows,
+    )
+
+
+def _why(reading: Reading, rows: Bools) -> Counter[tuple[str, str]]:
+    """In how many of these decisions a stage's reason took out at least one action."""
+    counts = np.bincount(reading.removed[rows], minlength=len(reading.removals))
     why: Counter[tuple[str, str]] = Counter()
     for pattern, count in zip(reading.removals, counts.tolist(), strict=True):
         if count:
             for removal in set(pattern.values()):
                 why[removal] += count
-    words: Mapping[str, str] = dict(STAGES.items())
-    rows: list[list[Cell]] = [
-        [reason, words.get(stage, stage), count, count / total]
-        for (stage, reason), count in why.most_common(MOST_REASONS)
-    ]
-    return Table(
-        "underserved_reasons",
-        "Why nothing was left",
-        f"The {min(MOST_REASONS, len(why))} most frequent of {len(why)} reasons, in decisions with nothing left; one "
-        "decision can have several.",
-        [Column("reason"), Column("kind"), Column("decisions", "count"), Column("share", "share")],
-        rows,
-    )
+    return why
 
 
 def action_mix(comparison: Comparison) -> Table:

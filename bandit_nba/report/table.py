@@ -58,7 +58,7 @@ class Table:
             remark = row[at["against today"]] if "against today" in at else None
             cells.setdefault(str(row[0]), {})[str(row[1])] = f"{text}, {remark}" if remark else text
         rows = [[name, *(policies.get(policy, "–") for policy in self.beside)] for name, policies in cells.items()]
-        return page.Table(self.title, self.words, [self.columns[0].name, *self.beside], rows)
+        return page.Table(self.title, self.words, [self.columns[0].name, *self.beside], rows, beside=True)
 
     def for_machines(self) -> list[Mapping[str, Cell]]:
         """One object per row, keys in camelCase; what is not finite is null."""

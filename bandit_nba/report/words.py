@@ -50,6 +50,5 @@ def notes(findings: Mapping[str, tuple[Finding, ...]]) -> Iterator[tuple[Severit
     told = [(finding, about) for about, found in findings.items() for finding in found]
     order = {"stop": 0, "caution": 1, "fine": 2}
     for finding, about in sorted(told, key=lambda pair: order[pair[0].severity]):
-        parts = [f"{about}: {finding.what}", finding.meaning, finding.action]
-        text = ". ".join(part[0].upper() + part[1:] for part in parts if part)
-        yield finding.severity, f"{text}."
+        text = ". ".join(part[0].upper() + part[1:] for part in (finding.what, finding.meaning, finding.action) if part)
+        yield finding.severity, f"{about}: {text}."
