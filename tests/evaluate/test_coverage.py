@@ -50,6 +50,17 @@ class World:
         return self.policy[x, a] / self.logging[x, a], r, {"q_logged": self.model[x, a], "q_policy": q_policy}
 
 
+@pytest.fixture
+def say(capsys):
+    """Print past pytest's capture, so that `make test-all` shows what was measured."""
+
+    def out(text):
+        with capsys.disabled():
+            print(f"\n{text}", end="")
+
+    return out
+
+
 def misses(world, n, seeds, estimator, interval):
     count = 0
     for seed in range(seeds):
@@ -123,9 +134,9 @@ def test_the_difference_from_the_logging_policy_misses_five_percent():
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
 @pytest.mark.parametrize(("estimator", "interval"), [*ASYMPTOTIC, ("snips", "bootstrap"), ("dr", "bootstrap")])
-def test_asymptotic_intervals_over_500_seeds(rate, estimator, interval):
+def test_asymptotic_intervals_over_500_seeds(rate, estimator, interval, say):
     count = misses(World(rate), round(200 / rate), 500, estimator, interval)
-    print(
+    say(
         f"coverage {1 - count / 500:.3f}: {estimator}, {interval}, response rate {rate:.0%}, {round(200 / rate):,} rows"
     )
 
@@ -135,9 +146,9 @@ def test_asymptotic_intervals_over_500_seeds(rate, estimator, interval):
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
 @pytest.mark.parametrize("interval", [*GUARANTEED, "clopper_pearson"])
-def test_guaranteed_intervals_over_500_seeds(rate, interval):
+def test_guaranteed_intervals_over_500_seeds(rate, interval, say):
     count = misses(World(rate), round(200 / rate), 500, "ips", interval)
-    print(f"coverage {1 - count / 500:.3f}: {interval}, response rate {rate:.0%}, {round(200 / rate):,} rows")
+    say(f"coverage {1 - count / 500:.3f}: {interval}, response rate {rate:.0%}, {round(200 / rate):,} rows")
 
     assert_at_most_five_percent(count, 500)
 
@@ -145,7 +156,7 @@ def test_guaranteed_intervals_over_500_seeds(rate, interval):
 @pytest.mark.slow
 @pytest.mark.parametrize("lower", [lower_sequence, lower_robust_sequence])
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
-def test_sequences_are_time_uniform_over_500_seeds(rate, lower):
+def test_sequences_are_time_uniform_over_500_seeds(rate, lower, say):
     # looked at 200 times between the first and the 5,000th decision, both ends
     world, times = World(rate), np.unique(np.geomspace(1, 5000, 200).astype(int))
     count = 0
@@ -155,6 +166,6 @@ def test_sequences_are_time_uniform_over_500_seeds(rate, lower):
         high = 1 - lower(weights * (1 - rewards), times, 0.025)
         # the bounded mean is that of the contexts: the truth, drawn anew for every decision
         count += bool(((low > world.truth) | (high < world.truth)).any())
-    print(f"time-uniform miscoverage {count / 500:.3f}: {lower.__name__}, response rate {rate:.0%}")
+    say(f"time-uniform miscoverage {count / 500:.3f}: {lower.__name__}, response rate {rate:.0%}")
 
     assert count <= 25 + 3.1 * sqrt(500 * 0.05 * 0.95)
