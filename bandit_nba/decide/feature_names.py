@@ -18,6 +18,11 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")  # no "=", no "?", never d
 _WORDS = "a letter or _ first, then letters, digits, _ . -, at most 128 characters"
 
 
+def is_name(text: str) -> bool:
+    """Whether a fact of this name can be a feature."""
+    return _NAME.fullmatch(text) is not None
+
+
 def check_settings(settings: FeatureSettings, schema: FactSchema, *, where: str = "features") -> None:
     """Refuse facts that are not declared, named twice or no names, and numbers that cannot be cut as declared."""
     seen: set[str] = {CHANNEL} if settings.channel else set()

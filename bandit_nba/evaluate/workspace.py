@@ -12,6 +12,7 @@ from bandit_nba.evaluate.judge import best_fixed, judge
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.evaluate.policies import Fixed, JudgedPolicy, Learned, LoggingPolicy, Uniform
 from bandit_nba.evaluate.result import Estimate
+from bandit_nba.evaluate.slate_log import judge_slates, logging_policy, read_slates, uniform_places
 from bandit_nba.evaluate.stored import read_log
 from bandit_nba.learn.guard import verified
 from bandit_nba.learn.manifest import Manifest
@@ -103,6 +104,34 @@ def judge_workspace(
     return Found(
         model=manifest.version, judged=len(late), left_out=log.left_out, policies=found, imported=imported_rows(late)
     )
+
+
+def judge_slate_log(directory: Path, *, alpha: float = 0.05, now_s: float, rng: np.random.Generator) -> Found:
+    """Judge the logging policy and uniform places on the slates of a workspace, by every estimator that holds there.
+
+    Raises
+    ------
+    RefusedError
+        If there is no slate.
+    """
+    workspace = open_workspace(directory)
+    database = Database.open(workspace.database_url, create=False)
+    try:
+        archive = Archive(workspace.archive_folder)
+        slates = read_slates(database, workspace.rewards, now_s=now_s, archive=archive)
+    finally:
+        database.close()
+    names = ["ips", *(["pseudo_inverse"] if slates.independent.all() else [])]
+    names += [] if slates.unplaced.any() else ["cascade"]
+    policies = {"logging": logging_policy, "uniform": uniform_places}
+    found = [
+        PolicyFound(
+            policy=title,
+            estimates={name: judge_slates(slates, one, estimator=name, alpha=alpha, rng=rng) for name in names},
+        )
+        for title, one in policies.items()
+    ]
+    return Found(model="", judged=len(slates), left_out=slates.left_out, policies=found)
 
 
 def imported_rows(log: LoggedDecisions) -> dict[str, int]:

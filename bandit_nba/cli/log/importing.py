@@ -72,7 +72,7 @@ def import_log(
         directory,
         file,
         kind=kind,
-        mapping=_mapping(mapping or ()),
+        mapping=parsed_mapping(mapping or ()),
         origin=origin or file.name[:64],
         channel=channel,
         inline=inline,
@@ -88,7 +88,8 @@ def import_log(
         raise typer.Exit(REJECTED)
 
 
-def _mapping(pairs: Sequence[str]) -> dict[str, str]:
+def parsed_mapping(pairs: Sequence[str]) -> dict[str, str]:
+    """FIELD=COLUMN pairs as a mapping."""
     from bandit_nba.errors import SettingsError
 
     for pair in pairs:

@@ -12,7 +12,7 @@ import numpy as np
 from bandit_nba.catalogue import FactSchema
 from bandit_nba.catalogue.facts import FactKind
 from bandit_nba.decide.inline import encoded
-from bandit_nba.errors import SettingsError
+from bandit_nba.errors import RefusedError, SettingsError
 from bandit_nba.evaluate.exclusion import UNSUPPORTED
 from bandit_nba.evaluate.formats.dsjson import read_dsjson
 from bandit_nba.evaluate.formats.row import LogRow, Rejected
@@ -60,7 +60,13 @@ def read_file(
                 count += 1
                 bad.extend([row] if len(bad) < MOST_REJECTED else [])
 
-    log = from_rows(rows(note=True), schema=schema or kinds_of(rows(note=False)))
+    try:
+        log = from_rows(rows(note=True), schema=schema or kinds_of(rows(note=False)))
+    except RefusedError as error:
+        if not bad:
+            raise
+        first = f"row {bad[0].number}, {bad[0].field}: {bad[0].why} ({bad[0].got})"
+        raise RefusedError(error.what, where=str(path), got=f"{count:,} rejected, the first: {first}") from None
     return (replace(log, left_out={**log.left_out, "rejected": count}) if count else log), bad
 
 

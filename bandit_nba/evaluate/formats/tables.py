@@ -71,7 +71,8 @@ def read_table(
     place = _places(names, columns or {}, facts)
     everything = tuple(arms)
     if not everything and "arms" not in place:
-        everything = tuple(sorted({str(row[place["arm"]]) for row in _rows(path) if row.get(place["arm"]) is not None}))
+        seen = {row.get(place["arm"]) for row in _rows(path)}
+        everything = tuple(sorted(str(arm) for arm in seen if arm is not None and arm != ""))
     for number, row in enumerate(_rows(path), 1):
         identifier = str(row.get(place.get("id", ""), number))
         try:

@@ -1,0 +1,224 @@
+"""Log files without a workspace: the same arrays from every format, and estimates that are right by enumeration."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from bandit_nba.cli import application
+from bandit_nba.errors import InputError, RefusedError, SettingsError
+from bandit_nba.evaluate import estimate
+from bandit_nba.evaluate.file import features_of, judge_file
+from bandit_nba.evaluate.formats import from_obp, read_file, to_obp
+from bandit_nba.evaluate.judge import judge
+from bandit_nba.evaluate.policies import Fixed, LoggingPolicy, Uniform
+
+# the two kinds of context, and by arm: the logged chance and the reward
+WORLD = {"young": ((0.5, 1.0), (0.25, 0.0), (0.25, 0.5)), "old": ((0.25, 0.0), (0.25, 1.0), (0.5, 0.25))}
+
+
+def enumerated() -> list[dict]:
+    """Every (context, arm) as often as it is drawn, 8 rows in all: what is estimated from them has no error at all."""
+    rows = []
+    for segment, arms in WORLD.items():
+        for arm, (chance, reward) in enumerate(arms):
+            for _ in range(int(chance * 4)):
+                row = {"arm": f"arm{arm}", "p": [c for c, _ in arms], "reward": reward, "segment": segment}
+                rows.append(row | {"id": f"r{len(rows)}", "at": 1000.0 + len(rows)})
+    return rows
+
+
+NAMES = ["arm0", "arm1", "arm2"]
+UNIFORM = np.mean([reward for arms in WORLD.values() for _, reward in arms])
+
+
+def dsjson(path: Path) -> Path:
+    lines = [
+        {
+            "_label_cost": -row["reward"],
+            "_label_probability": row["p"][NAMES.index(row["arm"])],
+            "_labelIndex": NAMES.index(row["arm"]),
+            "EventId": row["id"],
+            "Timestamp": f"1970-01-01T00:{16 + int(row['at'] - 960) // 60:02d}:{int(row['at'] - 960) % 60:02d}Z",
+            "a": [1, 2, 3],
+            "p": row["p"],
+            "c": {"segment": row["segment"], "_multi": [{"_tag": name} for name in NAMES]},
+        }
+        for row in enumerated()
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    return path
+
+
+def table(path: Path, *, whole: bool = True) -> Path:
+    columns: dict[str, list] = {
+        "id": [row["id"] for row in enumerated()],
+        "arm": [row["arm"] for row in enumerated()],
+        "propensity": [row["p"][NAMES.index(row["arm"])] for row in enumerated()],
+        "reward": [row["reward"] for row in enumerated()],
+        "decided_at": [row["at"] for row in enumerated()],
+        "fact.segment": [row["segment"] for row in enumerated()],
+    }
+    if whole:
+        columns["arms"] = [json.dumps(NAMES)] * len(enumerated())
+        columns["probabilities"] = [json.dumps(row["p"]) for row in enumerated()]
+    if path.suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.table(columns), path)
+    else:
+        import csv
+
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+    return path
+
+
+FILES = {
+    "dsjson": dsjson,
+    "parquet": table,
+    "csv": table,
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_every_format_gives_the_same_arrays_and_estimates_without_error(tmp_path, kind):
+    log, bad = read_file(FILES[kind](tmp_path / f"log.{kind}"))
+    assert bad == []
+    assert list(log.ids) == [row["id"] for row in enumerated()]
+    assert log.decided_at.tolist() == [row["at"] for row in enumerated()]
+    assert [row["segment"] for row in log.facts.rows()] == [row["segment"] for row in enumerated()]
+    assert [log.arms[k] for k in log.arm[log.chosen]] == [row["arm"] for row in enumerated()]
+
+    judged = judge(
+        log,
+        [LoggingPolicy(), Uniform(), Fixed("arm1")],
+        features=features_of(log),
+        estimators=("ips",),
+        rng=np.random.default_rng(0),
+    )
+    values = {one.policy: one.estimates["ips"].value for one in judged}
+    assert values["logging"] == pytest.approx(np.mean([row["reward"] for row in enumerated()]), abs=1e-15)
+    assert values["uniform"] == pytest.approx(UNIFORM, abs=1e-15)
+    assert values["always arm1"] == pytest.approx(0.5, abs=1e-15)
+
+
+def test_a_propensity_alone_is_enough_for_any_policy(tmp_path):
+    log, _ = read_file(table(tmp_path / "log.csv", whole=False))
+    assert log.mask().all()  # every arm of the file was eligible
+    assert log.propensity.tolist() == [row["p"][NAMES.index(row["arm"])] for row in enumerated()]
+    weights = np.repeat(1 / 3, len(log)) / log.propensity
+    assert estimate(weights, log.reward, estimator="ips").value == pytest.approx(UNIFORM, abs=1e-15)
+
+
+def test_a_wrong_row_is_named_and_the_others_are_read(tmp_path):
+    path = table(tmp_path / "log.csv", whole=False)
+    text = path.read_text().splitlines()
+    wrong = ["x1,arm0,0,1,1,young", "x2,arm0,nan,1,1,young", "x3,,0.5,1,1,young", "x4,arm0,0.5,inf,1,old"]
+    wrong += ["x5,arm0,0.5,1,soon,old", "x6,arm0,1.5,1,1,old"]
+    path.write_text("\n".join([*text, *wrong]))
+    log, bad = read_file(path)
+
+    assert len(log) == 8
+    found = [(one.number, one.id, one.field) for one in bad]
+    fields = ["propensity", "propensity", "arm", "reward", "decided_at", "propensity"]
+    assert found == [(9 + k, f"x{k + 1}", field) for k, field in enumerate(fields)]
+    assert log.left_out == {"rejected": 6}
+
+    path.write_text("\n".join([text[0], *wrong]))
+    with pytest.raises(RefusedError, match="6 rejected, the first: row 1, propensity"):
+        read_file(path)
+
+
+def test_obp_dictionaries_both_ways():
+    rows = enumerated()
+    feedback = {
+        "n_rounds": 8,
+        "n_actions": 3,
+        "context": np.array([[row["segment"] == "old", 2.0] for row in rows], dtype=float),
+        "action": np.array([NAMES.index(row["arm"]) for row in rows]),
+        "position": None,
+        "reward": np.array([row["reward"] for row in rows]),
+        "pscore": np.array([row["p"][NAMES.index(row["arm"])] for row in rows]),
+    }
+    log = from_obp(feedback)
+    weights = (1 / 3) / log.propensity
+    assert estimate(weights, log.reward, estimator="ips").value == pytest.approx(UNIFORM, abs=1e-15)
+
+    again = to_obp(from_obp({**feedback, "pi_b": np.array([row["p"] for row in rows]), "action_names": NAMES}))
+    number = [list(again["action_names"]).index(name) for name in NAMES]
+    assert again["pi_b"][:, number, 0].tolist() == [row["p"] for row in rows]
+    for name in ("reward", "pscore"):
+        assert again[name].tolist() == feedback[name].tolist()
+
+    for name, value, where in [
+        ("pscore", np.array([0.5] * 7 + [0.0]), r"propensity\[7\]"),
+        ("action", np.array([0] * 7 + [3]), r"action\[7\]"),
+        ("reward", np.array([0.0] * 7 + [np.nan]), r"reward\[7\]"),
+        ("pscore", None, "pscore"),
+        ("n_actions", 0, "n_actions"),
+        ("context", np.zeros((7, 2)), "context"),
+    ]:
+        with pytest.raises(InputError, match=where):
+            from_obp({**feedback, name: value})
+
+
+def test_rows_without_support_and_skipped_ones_are_left_out_and_counted(tmp_path):
+    path = tmp_path / "log.dsjson"
+    text = dsjson(path).read_text().splitlines()
+    sure = json.loads(text[0]) | {"p": [1.0, 0.0, 0.0], "_label_probability": 1.0, "_labelIndex": 0, "EventId": "s"}
+    skipped = json.loads(text[0]) | {"_skipLearn": True, "EventId": "k"}
+    path.write_text("\n".join([*text, json.dumps(sure), json.dumps(skipped)]))
+    log, _ = read_file(path)
+    assert log.left_out == {"without support": 1, "learning not wished (_skipLearn)": 1}
+
+    path.write_text(json.dumps(sure))
+    with pytest.raises(RefusedError, match="explore"):
+        read_file(path)
+
+
+def many(path: Path, n: int = 2_000) -> Path:
+    rng = np.random.default_rng(2)
+    lines = ["arm,propensity,reward,segment"]
+    for _ in range(n):
+        segment = ("young", "old")[int(rng.integers(2))]
+        chances = [c for c, _ in WORLD[segment]]
+        arm = int(rng.choice(3, p=chances))
+        lines.append(f"{NAMES[arm]},{chances[arm]},{WORLD[segment][arm][1]},{segment}")
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_a_file_is_judged_as_a_workspace_is(tmp_path):
+    path = many(tmp_path / "log.csv")
+    found = judge_file(path, columns={"fact.segment": "segment"}, fixed=["arm0"], rng=np.random.default_rng(0)).found
+    assert found.judged == 1_500
+    by_name = {one.policy: one.estimates for one in found.policies}
+    assert set(by_name) == {"logging", "uniform", "always arm0", "best fixed"}
+    for estimates in by_name["uniform"].values():
+        assert estimates.low <= UNIFORM <= estimates.high
+    with pytest.raises(SettingsError, match="range"):
+        judge_file(path, reward_range=(0.0, 0.5), rng=np.random.default_rng(0))
+
+
+def test_the_command_takes_a_file(tmp_path):
+    path = many(tmp_path / "log.csv")
+    with path.open("a") as file:
+        file.write("\narm0,0,1,young\n")
+    arguments = ["evaluate", str(path), "--mapping", "fact.segment=segment", "--json"]
+    result = CliRunner().invoke(application(arguments), arguments)
+    assert result.exit_code == 0, result.output
+    told = msgspec.json.decode(result.stdout)
+    assert told["judged"] == 1_500 + 0
+    assert told["leftOut"] == {"rejected": 1}
+    assert "row 2001: propensity" in result.stderr
+
+    arguments = ["evaluate", str(path), "--mapping", "armm=segment"]
+    result = CliRunner().invoke(application(arguments), arguments)
+    assert (result.exit_code, "no such field" in result.stderr) == (2, True)
