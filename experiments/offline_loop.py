@@ -146,6 +146,7 @@ class _Loop:
         self.lag = int(np.ceil(world.delays.horizon_s * pace.per_s))
         self.step = max(1, round(pace.publish_every_s * pace.per_s))
         self.learned = 0
+        self.arm_examples = np.zeros(len(world.catalogue.arms), dtype=np.int64)
         self.customer = world.sample_customers(self.rng, n)
         self.decided_at = START_S + np.arange(n) / pace.per_s
         arms = len(world.catalogue.arms)
@@ -188,12 +189,15 @@ class _Loop:
         contexts = self.engine.featuriser.contexts(facts, channels)
         self.learner.learn(contexts, self.engine.arm_features, self.chosen[rows], self.reward[rows])
         self.learned = until
+        self.arm_examples += np.bincount(self.chosen[rows], minlength=len(self.arm_examples))
+        ids = [arm.id for arm in self.world.catalogue.arms]
         self.scorer = CompiledScorer(
             self.learner.weights(),
             self.policy.features,
             self.policy.learning,
             version=f"after-{until}",
             examples_learned=self.learner.examples_learned,
+            arm_examples=dict(zip(ids, self.arm_examples.tolist(), strict=True)),
         )
 
 

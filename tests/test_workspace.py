@@ -218,7 +218,7 @@ def test_secrets_that_others_can_read_are_refused(directory: Path, mode: int) ->
         ("policy.toml", '"UA"', '"UB"', "policy.toml: features.interactions[0]", ""),
         ("policy.toml", "# up_sell", "up_cell", "policy.toml: arbitration.levers", "up_sell"),
         ("policy.toml", "# up_sell = 1.2", "up_sell = -1", "policy.toml: arbitration.levers.up_sell", ""),
-        ("policy.toml", 'name = "default"', "learning.options.nn = 3", "policy.toml: learning.options.nn", "weights"),
+        ("policy.toml", "learning_rate = 0.2", "nn = 3", "policy.toml: learning.options.nn", "weights"),
         (
             "catalogue.toml",
             '["web", "email"]',
@@ -287,7 +287,7 @@ def test_what_is_not_a_workspace_is_refused_with_the_way_to_one(tmp_path: Path) 
 def test_surprises_are_noted_not_refused(directory: Path) -> None:
     edit(directory, "policy.toml", '["UA", "RA"]', "[]")
     edit(directory, "policy.toml", 'kind = "squarecb"', 'kind = "greedy"')
-    edit(directory, "policy.toml", "floor = 0.05", "floor = 0.0")
+    edit(directory, "policy.toml", "floor = 0.01", "floor = 0.0")
 
     found = inspect_workspace(directory)
 

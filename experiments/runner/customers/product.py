@@ -55,6 +55,8 @@ class JourneyProduct:
         self._learner = VowpalRegressor(self.policy.features, self.policy.learning)
         self._scorer: Scorer = NoModel()
         self._waiting: list[_Waiting] = []
+        self._counts = np.zeros(len(world.catalogue.arms), dtype=np.int64)
+        self._arm_ids = [arm.id for arm in world.catalogue.arms]
 
     def __call__(self, world: Any, state: Any) -> Ints:
         """Arms for all customers."""
@@ -75,12 +77,14 @@ class JourneyProduct:
             return
         done = self._waiting.pop(0)
         self._learner.learn(done.contexts, self._engine.arm_features, done.chosen, done.earned)
+        self._counts += np.bincount(done.chosen, minlength=len(self._counts))
         self._scorer = CompiledScorer(
             self._learner.weights(),
             self.policy.features,
             self.policy.learning,
             version=f"after-{self._learner.examples_learned}",
             examples_learned=self._learner.examples_learned,
+            arm_examples=dict(zip(self._arm_ids, self._counts.tolist(), strict=True)),
         )
 
 

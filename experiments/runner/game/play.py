@@ -35,7 +35,7 @@ class Player(Protocol):
 
 def play(cell: Cell) -> list[Measure]:
     """Reward, regret and choices of one run; see `measures`."""
-    game = _game(msgspec.json.encode(cell.scenario_options, order="sorted"), cell.seed, cell.rounds)
+    game = game_of(cell.scenario_options, seed=cell.seed, rounds=cell.rounds)
     player = make_player(game, cell.policy_options, seed=cell.seed)
     delay = int(cell.scenario_options.get("delay", 0))
     chosen, reward = run(game, player, delay=delay)
@@ -108,6 +108,11 @@ def make_player(game: Game, options: Mapping[str, Any], *, seed: int) -> Player:
 
         return MabwiserLinear(game, options, batch=batch, seed=seed)
     raise SettingsError("no such player", where="sweep.toml: policies.options.kind", got=kind)
+
+
+def game_of(options: Mapping[str, Any], *, seed: int, rounds: int) -> Game:
+    """The scenario's rounds, made once for the policies that play them one after the other."""
+    return _game(msgspec.json.encode(options, order="sorted"), seed, rounds)
 
 
 @lru_cache(maxsize=2)

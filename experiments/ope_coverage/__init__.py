@@ -1,0 +1,1 @@
+"""Do intervals from a log hold what they promise?"""
