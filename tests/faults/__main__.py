@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.faults.check import Counts
-from tests.faults.run import ROUNDS, names, play
+from tests.faults.run import ROUNDS, play
+from tests.faults.scenarios import SCENARIOS
 
 
 def main() -> int:
@@ -17,7 +18,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--profile", choices=sorted(ROUNDS), default="short")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", metavar="NAME", choices=names("long"), help="one scenario")
+    parser.add_argument("--only", metavar="NAME", choices=list(SCENARIOS), help="one scenario")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write counts and violations there, - for the output")
     parser.add_argument("--keep", metavar="DIR", type=Path, help="keep workspaces, histories and logs there")
     asked = parser.parse_args()
@@ -25,7 +26,7 @@ def main() -> int:
     counts, violations = Counts(), []
     with tempfile.TemporaryDirectory(prefix="nba-faults-") as scratch:
         directory = asked.keep or Path(scratch)
-        for name in [asked.only] if asked.only else names(asked.profile):
+        for name in [asked.only] if asked.only else SCENARIOS:
             started = time.monotonic()
             found, wrong = play(name, profile=asked.profile, seed=asked.seed, directory=directory / name)
             print(f"{name}: {found.words()}; {time.monotonic() - started:.0f} s", file=sys.stderr)

@@ -11,11 +11,7 @@ from tests.faults.server import postgres
 from tests.faults.world import World
 
 ROUNDS = {"short": 1, "long": 8}
-
-
-def names(profile: str) -> list[str]:
-    """The scenarios of a profile."""
-    return [name for name, scenario in SCENARIOS.items() if profile == "long" or not scenario.heavy]
+"""By profile, how often a scenario does what it does."""
 
 
 def play(name: str, *, profile: str, seed: int, directory: Path) -> tuple[Counts, list[str]]:
@@ -47,5 +43,7 @@ def played(scenario: Scenario, *, profile: str, seed: int, directory: Path) -> t
             world.begin()
             scenario.run(world, ROUNDS[profile])
             return *world.finish(), world.history
+        except RuntimeError as error:
+            return Counts(), [*world.history.wrong, str(error)], world.history
         finally:
             world.stop()

@@ -1,4 +1,7 @@
-"""What is done to the service, by name. Each gets a world under load and returns when it has done its worst."""
+"""What is done to the service, by name. Each gets a world under load and returns when it has done its worst.
+
+How the faults are made is told in docs/promises.md, last section; a test holds the two lists together.
+"""
 
 import errno
 from collections.abc import Callable
@@ -16,7 +19,7 @@ ROLLS_BACK_WITHIN_S = 5.0
 
 @dataclass(frozen=True)
 class Scenario:
-    """run: under load. first: before the first start. replicas, learners: how many. heavy: only in the long profile.
+    """run: under load. first: before the first start. replicas, learners: how many.
 
     postgres: on a PostgreSQL of its own rather than on SQLite. ray: as Ray Serve runs it.
     """
@@ -28,7 +31,6 @@ class Scenario:
     first: Callable[[World], None] | None = None
     postgres: bool = False
     ray: bool = False
-    heavy: bool = False
 
 
 def kill_replica(world: World, rounds: int) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.run import names, play
+from tests.faults.run import play
+from tests.faults.scenarios import SCENARIOS
 from tests.faults.shim import compiler
 
 SEED = 7
@@ -16,9 +17,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.ray] if n == "ray" else []) for n in names("long")]
-)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.ray] if n == "ray" else []) for n in SCENARIOS])
 def test_no_promise_is_broken(name: str, tmp_path: Path) -> None:
     counts, violations = play(name, profile="long", seed=SEED, directory=tmp_path / name)
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.run import names, play
+from tests.faults.run import play
+from tests.faults.scenarios import SCENARIOS
 from tests.faults.shim import compiler
 
 SEED = 1
@@ -21,7 +22,7 @@ ON_RAY = [
 ]  # minutes; the quick tests kill that service in tests/serve/test_service.py
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=ON_RAY if n == "ray" else []) for n in names("short")])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=ON_RAY if n == "ray" else []) for n in SCENARIOS])
 def test_no_promise_is_broken(name: str, tmp_path: Path) -> None:
     counts, violations = play(name, profile="short", seed=SEED, directory=tmp_path / name)
 
