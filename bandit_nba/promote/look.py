@@ -10,6 +10,7 @@ from bandit_nba.evaluate.diagnostics import Finding, calibration, mean_weight, s
 from bandit_nba.evaluate.gate import Verdict, gate
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.evaluate.policies import JudgedPolicy, refuse_seen
+from bandit_nba.evaluate.result import ESS_FLOOR
 from bandit_nba.evaluate.sample import checked_sample
 from bandit_nba.promote.reading import Reading
 
@@ -28,8 +29,8 @@ class Look:
 
     @property
     def reason(self) -> str:
-        """In words: what forbids it first."""
-        if not self.stops:
+        """In words: what forbids it first; of a few decisions no check says more than that they are few."""
+        if not self.stops or self.verdict.ess < ESS_FLOOR:
             return self.verdict.reason
         stop = self.stops[0]
         return f"{stop.what}: {stop.meaning}; {stop.action}"
