@@ -7,7 +7,7 @@ Importing this module registers every journey world. A budget is shared by custo
 
 An episode is one customer's journey. terminated: the customer is lost; truncated: the world's horizon is reached.
 reward: money of the step, or with reward="response" a response received within the horizon. info holds `action_mask`
-(int8), and the truth: `q` of every arm, `oracle` (the best eligible arm now); a learner must not look at the latter.
+(int8), and the truth `q` of every arm, at which a learner must not look.
 An action that is not eligible counts as no action, and info says so (`refused`).
 """
 
@@ -85,7 +85,7 @@ class JourneyEnv(gym.Env[Any, Any]):
         self._mask, self._p = self.world.eligible(state), self.world.responses.chances(state)
         q = self._p[0] * self.world.responses.within[state.channel[0]]
         mask = self._mask[0]
-        info = {"action_mask": mask.astype(np.int8), "q": q, "oracle": int(np.where(mask, q, -1.0).argmax())}
+        info = {"action_mask": mask.view(np.int8), "q": q}
         return self.observer(state)[0], info
 
 
@@ -158,14 +158,13 @@ class JourneyVectorEnv(VectorEnv[Any, Any, Any]):
         """New customers in these rows: others of the pool, with chances of their own, who join now."""
         others = self._pool.at(self.np_random.integers(self.num_envs, size=len(rows)))
         others = self.world.again(others, int(self.np_random.integers(MOST_REPLICATIONS)))
-        for name in ("joined", "since", "last_purchase"):
+        for name in ("joined", "since", "last_purchase", "protected", "event_until"):
             setattr(others, name, getattr(others, name) + self._state.t)
         _put_back(self._state, others, rows)
 
     def _truth(self) -> dict[str, Any]:
         mask, q = self.world.eligible(self._state), self.world.q(self._state)
-        oracle = np.where(mask, q, -1.0).argmax(axis=1)
-        return {"action_mask": mask.astype(np.int8), "q": q, "oracle": oracle}
+        return {"action_mask": mask.view(np.int8), "q": q}
 
 
 def _put_back(state: State, others: State, rows: Ints) -> None:

@@ -38,7 +38,13 @@ class Dynamics:
         self.window = (1 << (limits.within_steps if limits else Limits(source="assumption").within_steps)) - 1
         self.cap = limits.contacts if limits else 62
         self.decay = fatigue.decay(settings.fatigue, weeks=weeks)
-        self.silent = not self.tables.quiet.any()
+        self.silent = bool(self.tables.awake.all())
+        law = settings.retention
+        stays = np.array([0.0, law.issue])
+        safe = np.array([0.0, law.protection])
+        loyal = np.array([law.loyal if stage == "loyal" else 0.0 for stage in STAGES])
+        self.log_hazard = stays[None, :, None] - loyal[:, None, None] - safe  # by stage, trouble, protection
+        self.recurring = CUSTOMER * weeks
         self.log_stay = float(np.log1p(-settings.retention.leave_per_week) * weeks)
         self.back = float(-np.expm1(np.log1p(-settings.retention.win_back_per_week) * weeks))
         self.fixed_leaving = not settings.retention.leave_per_week
@@ -50,15 +56,15 @@ class Dynamics:
 
     def moment(self, state: State, u_channel: Floats, u_hour: Floats) -> None:
         """Where and when each customer is met next: channel, hour, and all that follows from them."""
-        state.channel[:] = (u_channel[:, None] >= self.tables.attention[state.persona]).sum(axis=1)
-        np.minimum(state.channel, len(self.tables.weight) - 1, out=state.channel)
-        state.hour[:] = 24.0 * u_hour
-        state.reachable[:] = self.consents(state)
+        (u_channel[:, None] < self.tables.attention[state.persona]).argmax(axis=1, out=state.channel)
+        reachable = self.consents(state)
         if not self.silent:
-            state.reachable[:] &= self.awake(state)
+            np.multiply(u_hour, 24.0, out=state.hour, casting="unsafe")
+            reachable &= self.awake(state)
         if self.cap < 62:
-            state.reachable[:] &= np.bitwise_count(state.contacts) < self.cap
-        state.code[:] = self._code(state)
+            reachable &= np.bitwise_count(state.contacts) < self.cap
+        state.reachable[:] = reachable
+        state.code[:] = self.tables.code[state.stage, state.channel, state.event, state.issue.view(np.int8)]
 
     def consents(self, state: State) -> Bools:
         """Whether the customer agrees to the channel of the moment, bool (N,)."""
@@ -66,17 +72,16 @@ class Dynamics:
 
     def awake(self, state: State) -> Bools:
         """Whether the channel may be used at this hour, bool (N,)."""
-        return ~self.tables.quiet[state.channel, state.hour]
+        return self.tables.awake[state.channel, state.hour]
 
     def step(self, state: State, arm: Ints, chance: Floats, u: Floats | None) -> Outcome:
         """The whole period; `chance` is that of a response to `arm`."""
         t = state.t
         u = uniforms(state.stream, t + 1) if u is None else u
         contacted = arm > 0
-        was_customer = CUSTOMER[state.stage]
         responded = u[Purpose.RESPONSE] < chance
         delay_s, reward = self._answers(state, responded, u)
-        value = was_customer * ((state.margin + self.settings.base_margin) * self.weeks)
+        value = (state.margin + self.settings.base_margin) * self.recurring[state.stage]
         value -= self.tables.cost[state.channel, arm]
         self._take(state, arm, responded, value)
         also: dict[str, Floats | Ints | Bools] = {"opted_out": self._tire(state, contacted, u[Purpose.OPT_OUT])}
@@ -111,7 +116,7 @@ class Dynamics:
         value[rows] += tables.value[taken]
         state.owned[rows] |= tables.bought[taken]
         state.margin[rows] += tables.margin[taken]
-        state.protected[rows] = np.maximum(state.protected[rows], self.protect_steps[taken])
+        state.protected[rows] = np.maximum(state.protected[rows], state.t + 1 + self.protect_steps[taken])
         state.issue[rows] &= ~tables.solves[taken]
 
     def _tire(self, state: State, contacted: Bools, u: Floats) -> Bools:
@@ -172,11 +177,9 @@ class Dynamics:
 
     def _hazard(self, state: State) -> Floats:
         """exp(issue I + fatigue F - protection P - loyal L), float64 (N,)."""
-        law = self.settings.retention
-        exponent = law.fatigue * state.fatigue
-        exponent += law.issue * state.issue
-        exponent -= law.protection * (state.protected > 0)
-        exponent -= law.loyal * (state.stage == In.LOYAL)
+        protected = state.protected > state.t
+        exponent = self.log_hazard[state.stage, state.issue.view(np.int8), protected.view(np.int8)]
+        exponent += self.settings.retention.fatigue * state.fatigue
         return np.exp(exponent, out=exponent)
 
     def _care(self, state: State, u: Floats) -> None:
@@ -188,13 +191,12 @@ class Dynamics:
         """Windows of life events close, and new ones open."""
         if self.events is None:
             return
-        state.event_left -= state.event > 0
-        state.event *= state.event_left > 0
+        state.event *= state.event_until > state.t + 1
         kind = life_events.drawn(self.events, state.profile, u)
         rows = kind.nonzero()[0]
         if len(rows):
             state.event[rows] = kind[rows]
-            state.event_left[rows] = self.event_steps[kind[rows]]
+            state.event_until[rows] = state.t + 1 + self.event_steps[kind[rows]]
 
     def _move(self, state: State, joins: Bools, left: Bools, hazard: Floats) -> None:
         """The life cycle, and what begins and ends with it; `state.t` is the next step already."""
@@ -209,7 +211,6 @@ class Dynamics:
         )
         state.since[stage != state.stage] = state.t
         state.stage[:] = stage
-        state.protected -= state.protected > 0
         if np.count_nonzero(joins):
             state.joined[joins] = state.t
             state.last_purchase[joins] = state.t
@@ -218,11 +219,3 @@ class Dynamics:
             state.issue[left] = False
             state.owned[left] = 0
             state.margin[left] = 0.0
-
-    def _code(self, state: State) -> Ints:
-        code = state.stage * len(self.tables.weight) + state.channel
-        code *= len(self.event_steps)
-        code += state.event
-        code *= 2
-        code += state.issue
-        return code

@@ -22,7 +22,8 @@ class Observer:
     """
 
     def __init__(self, world: JourneyWorld) -> None:
-        self.weeks = world.weeks
+        self.turn = 2.0 * math.pi * world.weeks / WEEKS_A_YEAR
+        self.scale = np.array([world.weeks / 52.0, world.weeks / 13.0, 1 / 8, 1 / 16, 1.0, 1.0, 1.0])
         self.traits: Singles = world.people.traits.astype(np.float32)
         events = ("none", *(e.name for e in world.settings.life_events))
         values = (STAGES, world.channels, events, ("no", "yes"))
@@ -41,19 +42,24 @@ class Observer:
 
     def __call__(self, state: State) -> Singles:
         """Float32 (N, D)."""
-        numbers = np.empty((len(state), len(NUMBERS)), dtype=np.float32)
-        customer = CUSTOMER[state.stage]
-        numbers[:, 0] = (state.t - state.joined) * customer * (self.weeks / 52.0)
-        numbers[:, 1] = (state.t - state.last_purchase) * customer * (self.weeks / 13.0)
-        numbers[:, 2] = state.purchases / 8.0
-        numbers[:, 3] = np.bitwise_count(state.contacts) / 16.0
+        numbers = np.empty((len(state), len(NUMBERS)))
+        numbers[:, 0] = state.t - state.joined
+        numbers[:, 1] = state.t - state.last_purchase
+        numbers[:, :2] *= CUSTOMER[state.stage][:, None]
+        numbers[:, 2] = state.purchases
+        numbers[:, 3] = np.bitwise_count(state.contacts)
         numbers[:, 4] = state.reachable
-        turn = 2.0 * math.pi * state.t * self.weeks / WEEKS_A_YEAR
-        numbers[:, 5:] = math.cos(turn), math.sin(turn)
+        turn = self.turn * state.t
+        numbers[:, 5] = math.cos(turn)
+        numbers[:, 6] = math.sin(turn)
+        numbers *= self.scale
         np.minimum(numbers, LIMIT, out=numbers)
         owned = (state.owned[:, None] & self.bits) != 0
         return np.concatenate(
-            (self.traits[state.profile], self.of_code[state.code], numbers, owned), axis=1, dtype=np.float32
+            (self.traits[state.profile], self.of_code[state.code], numbers, owned),
+            axis=1,
+            dtype=np.float32,
+            casting="unsafe",
         )
 
 

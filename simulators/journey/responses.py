@@ -6,15 +6,16 @@ import numpy as np
 from scipy.optimize import brentq
 
 from bandit_nba.decide.batch import Bools, Floats, Ints
-from bandit_nba.errors import InputError
+from bandit_nba.errors import InputError, SettingsError
 from simulators.journey.drift import angle, turned
+from simulators.journey.fatigue import gain_factor
 from simulators.journey.settings import JourneySettings
 from simulators.journey.state import State
 from simulators.journey.tables import MOST_ORGANIC, Tables
 from simulators.journey.uplift import response, sigmoid
 
 LEVELS = (-20.0, 12.0)
-MOST_LOGIT = 30.0
+MOST_LOGIT = 300.0  # far beyond what matters, and far below where exp overflows
 
 
 @dataclass
@@ -32,8 +33,15 @@ class Responses:
     appeal: Floats
     tastes: tuple[Floats, Floats]
     drifts: Bools
+    organic: Floats = field(init=False)  # by step, type and stage
+    live: Bools = field(init=False)  # which arms there are, by step
     base: Floats = field(init=False)
     new: Floats | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        step = np.arange(len(self.season))[:, None]
+        self.live = (self.tables.arrives <= step) & (step < self.tables.retires)
+        self.organic = np.minimum(self.tables.organic * np.exp(self.season)[:, None, None], MOST_ORGANIC)
 
     def set_level(self, level: float) -> None:
         """Lay out level + appeal + heterogeneity x taste, float64 (P, K), for old and new tastes."""
@@ -42,16 +50,16 @@ class Responses:
         if self.drifts.any():
             self.new = np.where(self.drifts, level + self.appeal + scale * self.tastes[1], self.base)
         self.level = level
+        largest = float(np.abs(self.base).max() + np.abs(self.tables.logits).max())
+        if largest > MOST_LOGIT:
+            raise SettingsError("logits are too large", got=largest, allowed=f"up to {MOST_LOGIT:g}")
 
     def eligible(self, state: State) -> Bools:
         """Bool (N, K)."""
         tables = self.tables
-        live = (tables.arrives <= state.t) & (state.t < tables.retires)
         mask = tables.fits[state.code]
-        owned = state.owned[:, None]
-        mask &= (owned & tables.bought) == 0
-        mask &= (owned & tables.needs) == tables.needs
-        mask &= live
+        mask &= (state.owned[:, None] & tables.concerns) == tables.needs
+        mask &= self.live[state.t]
         mask &= state.reachable[:, None]
         mask[:, 0] = True
         return mask
@@ -62,9 +70,8 @@ class Responses:
         if ((arm < 0) | (arm >= len(tables.value))).any():
             raise InputError("no such arm", where="arm", got=arm.min(), allowed=f"0 to {len(tables.value) - 1}")
         ok = tables.fits[state.code, arm] & state.reachable
-        ok &= (state.owned & tables.bought[arm]) == 0
-        ok &= (state.owned & tables.needs[arm]) == tables.needs[arm]
-        ok &= (tables.arrives[arm] <= state.t) & (state.t < tables.retires[arm])
+        ok &= (state.owned & tables.concerns[arm]) == tables.needs[arm]
+        ok &= self.live[state.t, arm]
         ok |= arm == 0
         if not ok.all():
             row = int(np.argmin(ok))
@@ -78,17 +85,19 @@ class Responses:
         """Chance of a response at all for every arm, float64 (N, K)."""
         logits = self._taste(state, None)
         logits += self.tables.logits[state.code]
-        organic, gain, harm = (column[:, None] for column in self._of_customer(state))
-        contacted = np.ones(logits.shape[1])
-        contacted[0] = 0.0
-        return response(organic, gain, harm, self._appeal(logits, state.t), contacted=contacted)
+        organic, freshness = self._of_customer(state)
+        gain = self.tables.gain[state.kind]
+        gain *= freshness[:, None]
+        return response(organic[:, None], gain, self.tables.harm[state.kind], self._appeal(logits, state.t))
 
     def chosen(self, state: State, arm: Ints) -> Floats:
         """Chance of a response to each customer's own arm, float64 (N,)."""
         logits = self._taste(state, arm)
         logits += self.tables.logits[state.code, arm]
-        organic, gain, harm = self._of_customer(state)
-        return response(organic, gain, harm, self._appeal(logits, state.t), contacted=np.minimum(arm, 1))
+        organic, freshness = self._of_customer(state)
+        gain = self.tables.gain[state.kind, arm]
+        gain *= freshness
+        return response(organic, gain, self.tables.harm[state.kind, arm], self._appeal(logits, state.t))
 
     def _taste(self, state: State, arm: Ints | None) -> Floats:
         """Level, appeal and taste: all arms (N, K), or one for each customer (N,)."""
@@ -108,17 +117,12 @@ class Responses:
 
     def _appeal(self, logits: Floats, t: int) -> Floats:
         logits += self.season[t]
-        return sigmoid(np.clip(logits, -MOST_LOGIT, MOST_LOGIT, out=logits))
+        return sigmoid(logits)
 
-    def _of_customer(self, state: State) -> tuple[Floats, Floats, Floats]:
-        """Organic chance, gain after fatigue, and harm, each (N,)."""
-        tables = self.tables
-        organic = tables.organic[state.kind, state.stage]
-        if self.season[state.t]:
-            organic = np.minimum(organic * np.exp(self.season[state.t]), MOST_ORGANIC)
-        gain = tables.gain[state.kind]
-        gain *= np.exp(-self.settings.fatigue.response * state.fatigue)
-        return organic, gain, tables.harm[state.kind]
+    def _of_customer(self, state: State) -> tuple[Floats, Floats]:
+        """Organic chance, and what fatigue leaves of gains, each (N,)."""
+        freshness = gain_factor(state.fatigue, self.settings.fatigue)
+        return self.organic[state.t][state.kind, state.stage], freshness
 
 
 def level_of(responses: Responses, state: State, target: float) -> float | None:
@@ -126,14 +130,11 @@ def level_of(responses: Responses, state: State, target: float) -> float | None:
     responses.set_level(0.0)
     mask = responses.eligible(state)
     logits = responses.base[state.profile] + responses.tables.logits[state.code] + responses.season[0]
-    organic, gain, harm = (column[:, None] for column in responses._of_customer(state))
-    contacted = np.ones(logits.shape[1])
-    contacted[0] = 0.0
+    organic, freshness = (column[:, None] for column in responses._of_customer(state))
+    gain, harm = responses.tables.gain[state.kind] * freshness, responses.tables.harm[state.kind]
 
     def excess(level: float) -> float:
-        p = response(
-            organic, gain, harm, sigmoid(np.clip(logits + level, -MOST_LOGIT, MOST_LOGIT)), contacted=contacted
-        )
+        p = response(organic, gain, harm, sigmoid(logits + level))
         return float(np.where(mask, p, p[:, :1])[:, 1:].mean(axis=0).max()) - target
 
     if excess(LEVELS[0]) > 0.0 or excess(LEVELS[1]) < 0.0:

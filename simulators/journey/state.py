@@ -16,8 +16,8 @@ class State:
     type), rate and leave and amount (BG/NBD and Gamma-Gamma), theta (sBG).
     Changing: stage; since, joined, last_purchase (step numbers, negative before the start); purchases; alive (false
     once BG/NBD has them gone); owned (bits of products); margin (money a week); fatigue; contacts (bit j: contacted
-    j + 1 steps ago); consent (bits of channels); event (open life event, 0 for none) and event_left (steps); issue (an
-    open trouble); protected (steps).
+    j + 1 steps ago); consent (bits of channels); event (open life event, 0 for none); issue (an open trouble);
+    event_until, protected (the first step without).
     Of the moment: channel, hour; reachable; code (what tables of stage, channel, event and trouble are asked by).
     """
 
@@ -43,7 +43,7 @@ class State:
     contacts: Ints
     consent: Ints
     event: Ints
-    event_left: Ints
+    event_until: Ints
     issue: Bools
     protected: Ints
     channel: Ints

@@ -23,19 +23,22 @@ HALF_A_YEAR = 26.0  # weeks of margin that an organic purchase is worth at once
 class Tables:
     """Arrays over K arms, C channels, S stages, E events, and codes ((stage C + channel)(E + 1) + event) 2 + trouble.
 
-    fits: bool (codes, K). logits: float64 (codes, K) beside tastes and seasons. organic: (types, S). gain, harm: by
-    type. bought, needs: bits of products. value, margin: of a response, at once and a week. cost: (C, K). protects:
-    weeks. solves: services that end a trouble. arrives, retires: steps. attention: (personas, C) cumulative. weight,
-    consent, quiet: by channel; quiet bool (C, 24). stages: (personas, S) cumulative.
+    code: the codes by (S, C, E + 1, 2). fits: bool (codes, K). logits: float64 (codes, K) beside tastes and seasons.
+    organic: (types, S). gain, harm: (types, K), 0 for no action. bought, needs: bits of products; concerns: either.
+    value, margin: of a response, at once and a week. cost: (C, K). protects: weeks. solves: services that end a
+    trouble. arrives, retires: steps. attention: (personas, C) cumulative. weight, consent: by channel; awake: bool
+    (C, 24). stages: (personas, S) cumulative.
     """
 
     fits: Bools
     logits: Floats
+    code: Ints
     organic: Floats
     gain: Floats
     harm: Floats
     bought: Ints
     needs: Ints
+    concerns: Ints
     value: Floats
     margin: Floats
     cost: Floats
@@ -46,7 +49,7 @@ class Tables:
     attention: Floats
     weight: Floats
     consent: Floats
-    quiet: Bools
+    awake: Bools
     stages: Floats
 
 
@@ -68,15 +71,21 @@ def tables(settings: JourneySettings, products: tuple[str, ...]) -> Tables:
     value = np.array([0.0, *(o.value for o in offers)])
     margin = np.array([0.0, *(o.margin for o in offers)])
     value[0] = float(np.mean(value[1:]) + HALF_A_YEAR * np.mean(margin[1:]))
+    contact = np.array([0.0, *(1.0 for _ in offers)])
+    bought = np.array([0, *(_bit(o.owned_as, products) for o in offers)], dtype=np.int64)
+    needs = np.array([0, *(_bit(o.needs, products) for o in offers)], dtype=np.int64)
     personas = [f"personas.{p.name}" for p in settings.personas]
+    shape = (len(STAGES), len(channels), len(events) + 1, 2)
     return Tables(
+        code=np.arange(int(np.prod(shape))).reshape(shape),
         fits=_fits(settings, channels, events),
         logits=_logits(settings, stage_logits, events),
         organic=np.minimum(odds / (1.0 + odds), MOST_ORGANIC),
-        gain=gain,
-        harm=harm,
-        bought=np.array([0, *(_bit(o.owned_as, products) for o in offers)], dtype=np.int64),
-        needs=np.array([0, *(_bit(o.needs, products) for o in offers)], dtype=np.int64),
+        gain=np.outer(gain, contact),
+        harm=np.outer(harm, contact),
+        bought=bought,
+        needs=needs,
+        concerns=bought | needs,
         value=value,
         margin=margin,
         cost=np.array([[0.0, *(o.cost + t.cost for o in offers)] for t in settings.touchpoints]),
@@ -84,24 +93,19 @@ def tables(settings: JourneySettings, products: tuple[str, ...]) -> Tables:
         solves=np.array([False, *(o.kind == "service" for o in offers)]),
         arrives=np.array([0, *(o.arrives for o in offers)], dtype=np.int64),
         retires=np.array([1 << 40, *(1 << 40 if o.retires is None else o.retires for o in offers)], dtype=np.int64),
-        attention=np.cumsum(
+        attention=_cumulative(
             [
                 shares_of(p.channels, channels, where=f"{w}.channels")
                 for p, w in zip(settings.personas, personas, strict=True)
-            ],
-            axis=1,
+            ]
         ),
         weight=np.array([t.fatigue for t in settings.touchpoints]),
         consent=np.array([t.consent for t in settings.touchpoints]),
-        quiet=np.array(
-            [[_is_quiet(hour, t.quiet_from, t.quiet_until) for hour in range(24)] for t in settings.touchpoints]
+        awake=np.array(
+            [[not _is_quiet(hour, t.quiet_from, t.quiet_until) for hour in range(24)] for t in settings.touchpoints]
         ),
-        stages=np.cumsum(
-            [
-                shares_of(p.stages, STAGES, where=f"{w}.stages")
-                for p, w in zip(settings.personas, personas, strict=True)
-            ],
-            axis=1,
+        stages=_cumulative(
+            [shares_of(p.stages, STAGES, where=f"{w}.stages") for p, w in zip(settings.personas, personas, strict=True)]
         ),
     )
 
@@ -132,6 +136,13 @@ def _logits(settings: JourneySettings, stage_logits: Floats, events: tuple[str, 
             logits[:, :, 1 + events.index(offer.event), :, k] += offer.boost
     laid: Floats = logits.reshape(-1, shape[-1])
     return laid
+
+
+def _cumulative(shares: list[Floats]) -> Floats:
+    """Rows of cumulative shares, whose last is 1 exactly, so that every uniform finds its place."""
+    found = np.cumsum(shares, axis=1)
+    found[:, -1] = 1.0
+    return found
 
 
 def _bit(product: str, products: tuple[str, ...]) -> int:

@@ -27,9 +27,9 @@ def by_type(uplift: Uplift) -> tuple[Floats, Floats, Floats]:
     return organic, gain, harm
 
 
-def response(organic: Floats, gain: Floats, harm: Floats, appeal: Floats, *, contacted: Floats) -> Floats:
-    """p for arrays that broadcast; `gain` includes fatigue, `appeal` is g(x, a), `contacted` 1 but for "no action"."""
-    p: Floats = organic + contacted * (gain * (1.0 - organic) * appeal - harm * organic)
+def response(organic: Floats, gain: Floats, harm: Floats, appeal: Floats) -> Floats:
+    """p for arrays that broadcast; `appeal` is g(x, a); `gain` includes fatigue, and like `harm` is 0 for no action."""
+    p: Floats = organic + (gain * (1.0 - organic) * appeal - harm * organic)
     return p
 
 

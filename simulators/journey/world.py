@@ -139,7 +139,7 @@ class JourneyWorld:
             contacts=np.zeros(n, dtype=np.int64),
             consent=consent,
             event=np.zeros(n, dtype=np.int64),
-            event_left=np.zeros(n, dtype=np.int64),
+            event_until=np.zeros(n, dtype=np.int64),
             issue=np.zeros(n, dtype=np.bool_),
             protected=np.zeros(n, dtype=np.int64),
             channel=np.zeros(n, dtype=np.int64),

@@ -136,12 +136,12 @@ def test_life_events_come_at_their_rate_and_stay_for_their_window() -> None:
     per_step = float(np.diff(world.dynamics.events, axis=1, prepend=0.0)[state.profile, travel - 1].mean())
     for _ in range(26):
         world.step(state, np.zeros(len(state), dtype=np.int64))
-        opened += int(((state.event == travel) & (state.event_left == 3)).sum())
+        opened += int(((state.event == travel) & (state.event_until == state.t + 3)).sum())
     expected = 26 * len(state) * per_step
 
     assert per_step == pytest.approx(1 - np.exp(-1.5 / 52.18), rel=0.05)
     assert abs(opened - expected) < 4 * np.sqrt(expected)
-    assert state.event_left[state.event == travel].max() == 3
+    assert state.event_until[state.event == travel].max() == state.t + 3
 
 
 def test_a_cohort_leaves_at_renewals_as_sbg_says() -> None:
