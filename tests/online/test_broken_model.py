@@ -144,6 +144,7 @@ def log_of(loop: Loop, ids: list[str]) -> list[DecisionRecord]:
     return [record for record in found if record is not None]
 
 
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"], indirect=True)
 def test_the_learner_never_goes_on_from_it_and_loses_nothing(loop: Loop) -> None:
     """It learns the whole log anew, and ends with the very weights of a chain that was never interrupted."""
     a, _ = loop.sides
@@ -198,6 +199,7 @@ def _weights_of_a_new_lineage(loop: Loop) -> tuple[str, int]:
     return manifest.weights_sha256, manifest.examples_learned
 
 
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"], indirect=True)
 def test_learning_goes_on_through_a_roll_back_by_hand(loop: Loop) -> None:
     """The chain is the learner's: rolling back changes who decides, not what is learned from what was decided."""
     a, b = loop.sides

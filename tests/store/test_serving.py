@@ -1,21 +1,11 @@
 """What serves: the newest, or what somebody chose; every change kept; what is put away never comes back."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from bandit_nba.errors import RefusedError, UnknownIdError
 from bandit_nba.store import models, serving
-from bandit_nba.store.database import Database, sqlite_url
+from bandit_nba.store.database import Database
 from tests.store.test_models import model
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database.open(sqlite_url(tmp_path / "nba.db"))
-    yield database
-    database.close()
 
 
 def publish(database: Database, examples: int) -> str:
