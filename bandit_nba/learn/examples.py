@@ -112,9 +112,10 @@ class ExampleMaker:
             facts = era.facts.read(batch.facts[part])
         except (ValueError, TypeError) as error:
             raise InputError(f"logged facts cannot be read ({error})", where="decision_facts") from None
-        channels: dict[str, int] = {}
-        codes = np.array([channels.setdefault(c, len(channels)) for c in batch.channels[part]], dtype=np.int64)
-        return self.featuriser.contexts(facts, Coded(codes=codes, values=tuple(channels)))
+        channels = batch.channels[part]
+        code_of = {channel: code for code, channel in enumerate(dict.fromkeys(channels))}
+        codes = np.fromiter(map(code_of.__getitem__, channels), dtype=np.int64, count=len(channels))
+        return self.featuriser.contexts(facts, Coded(codes=codes, values=tuple(code_of)))
 
     def _era(self, version: str) -> _Era:
         if version not in self._eras:

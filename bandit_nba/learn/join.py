@@ -116,9 +116,11 @@ def _naming_a_decision(windows: Windows, outcomes: Outcomes) -> tuple[Ints, Ints
 
 def _naming_a_customer(definition: RewardDefinition, windows: Windows, outcomes: Outcomes) -> tuple[Ints, Ints]:
     """Pairs (decision row, outcome) of attribution "each", by one sorted search per end of a window."""
+    each = {kind for kind, declared in definition.outcomes.items() if declared.attribution == "each"}
+    if each.isdisjoint(outcomes.types):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     known: dict[str, int] = {}
     owner = np.array([known.setdefault(c, len(known)) if c else -1 for c in windows.customers], dtype=np.int64)
-    each = {kind for kind, declared in definition.outcomes.items() if declared.attribution == "each"}
     named = zip(outcomes.decisions, outcomes.customers, outcomes.types, strict=True)
     of = np.array([known.get(c, -1) if c and not d and t in each else -1 for d, c, t in named], dtype=np.int64)
     index = np.flatnonzero(of >= 0)

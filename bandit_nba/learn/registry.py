@@ -4,6 +4,7 @@ What it has to prove before it serves is in `guard`; a learner packs nothing tha
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -70,6 +71,10 @@ class Learned:
 
     def _counted(self, arms: Sequence[str], inline: Sequence[bool]) -> dict[str, int]:
         counts = dict(self.arms)
+        if not any(inline):
+            for arm, n in Counter(arms).items():
+                counts[arm] = counts.get(arm, 0) + n
+            return counts
         for arm, from_request in zip(arms, inline, strict=True):
             if arm in counts or not from_request or len(counts) < MOST_ARMS:
                 counts[arm] = counts.get(arm, 0) + 1

@@ -1,7 +1,7 @@
 """Ids of decisions in an order, kept on disk and taken from the front: memory does not grow with their number."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -17,12 +17,12 @@ class Backlog:
     folder: where the file lies, by default the system's temporary folder; about 40 bytes an id.
     """
 
-    def __init__(self, ids: Iterable[str], *, folder: Path | None = None) -> None:
+    def __init__(self, pages: Iterable[Sequence[str]], *, folder: Path | None = None) -> None:
         self._left = 0
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (closed with this object)
-        for each in ids:
-            self._file.write(_ENCODER.encode(each) + b"\n")  # JSON: whatever an id holds, it is one line
-            self._left += 1
+        for page in pages:
+            self._file.writelines(_ENCODER.encode(each) + b"\n" for each in page)  # JSON: one line whatever an id holds
+            self._left += len(page)
         self._file.seek(0)
 
     def __len__(self) -> int:

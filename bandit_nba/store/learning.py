@@ -238,10 +238,10 @@ def teaches(horizon: float) -> sa.ColumnElement[bool]:
     return (decisions.c.matures_at < horizon) & (decisions.c.kind == "normal") & ~_NOT_IN_TIME & ~set_apart
 
 
-def waiting_ids(connection: sa.Connection, which: sa.ColumnElement[bool]) -> Iterator[str]:
-    """Ids of these decisions in learning order, a page of them in memory at a time."""
+def waiting_ids(connection: sa.Connection, which: sa.ColumnElement[bool]) -> Iterator[Sequence[str]]:
+    """Ids of these decisions in learning order, page by page."""
     query = sa.select(decisions.c.id).where(which).order_by(*_ORDER)
-    yield from connection.execute(query, execution_options={"yield_per": 2_000}).scalars()
+    yield from connection.execute(query, execution_options={"yield_per": 2_000}).scalars().partitions()
 
 
 def _mark(connection: sa.Connection, statement: sa.Update, ids: Sequence[str], mark: str) -> int:

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from bandit_nba.learn.manifest import StoredModel
 from bandit_nba.store import definitions, models
-from bandit_nba.store.bulk import chunks
 from bandit_nba.store.database import Database
 from bandit_nba.store.definitions import Kind
 from bandit_nba.store.learning import close_horizon, teaches, waiting_ids
@@ -17,7 +16,6 @@ from bandit_nba.store.tables import decisions, trained_models
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(list[str])
-_PAGE = 1_000
 
 
 class FrozenIds:
@@ -43,7 +41,7 @@ class FrozenIds:
         with database.read() as connection, fresh.open("wb") as file:
             total = connection.execute(sa.select(sa.func.count()).select_from(decisions).where(which)).scalar_one()
             file.write(b"%d\n" % total)
-            for page in chunks(waiting_ids(connection, which), _PAGE):
+            for page in waiting_ids(connection, which):
                 file.write(_ENCODER.encode(page) + b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -62,7 +60,7 @@ class FrozenIds:
 
     def skip(self, count: int) -> None:
         """Leave the next `count` out."""
-        while count > 0 and (taken := self.take(min(count, 10 * _PAGE))):
+        while count > 0 and (taken := self.take(min(count, 10_000))):
             count -= len(taken)
 
     def close(self) -> None:
