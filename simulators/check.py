@@ -117,6 +117,7 @@ def specification(world: Any, n: int) -> str:
     _must(np.array_equal(state.customer, np.arange(n)), "customers must be numbered 0 .. n - 1")
     _shape(world.channel(state), (n,), np.integer, "channel")
     _shape(world.eligible(state), (n, arms), np.bool_, "eligible")
+    _must(bool(world.eligible(state)[:, 0].all()), "no_action is not eligible for every customer")
     _shape(world.q(state), (n, arms), np.floating, "q")
     facts = world.facts(state)
     _must(facts.size == n, f"facts must have {n} rows, got {facts.size}")

@@ -52,7 +52,7 @@ def new(file: Annotated[Path, typer.Argument(help="Where it goes, such as my_wor
     """
     from importlib import resources
 
-    text = (resources.files("simulators.worlds") / "own_world.py.txt").read_text(encoding="utf-8")
+    text = (resources.files("simulators.named_worlds") / "own_world.py.txt").read_text(encoding="utf-8")
     if file.suffix != ".py":
         raise SettingsError("is no Python file", where=str(file), allowed="a name that ends in .py")
     try:

@@ -178,7 +178,7 @@ class Dynamics:
     def _hazard(self, state: State) -> Floats:
         """exp(issue I + fatigue F - protection P - loyal L), float64 (N,)."""
         protected = state.protected > state.t
-        exponent = self.log_hazard[state.stage, state.issue.view(np.int8), protected.view(np.int8)]
+        exponent: Floats = self.log_hazard[state.stage, state.issue.view(np.int8), protected.view(np.int8)]
         exponent += self.settings.retention.fatigue * state.fatigue
         return np.exp(exponent, out=exponent)
 

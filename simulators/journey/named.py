@@ -1,4 +1,4 @@
-"""Journey worlds by name: settings in `simulators/worlds/NAME.toml`, and the options that each takes."""
+"""Journey worlds by name: settings in `simulators/named_worlds/NAME.toml`, and the options that each takes."""
 
 import tomllib
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from bandit_nba.settings import convert, nearest
 from simulators.journey.settings import JourneySettings
 from simulators.journey.world import JourneyWorld
 
-FOLDER = "simulators.worlds"
+FOLDER = "simulators.named_worlds"
 NOTHING: Mapping[str, object] = {}
 Places = Mapping[str, object]
 DriftKind = Literal["gradual", "abrupt", "none"]
