@@ -24,6 +24,9 @@ def archive(
         datetime.datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help=f"Days before this one, UTC; default: {KEPT_DAYS} days ago."),
     ] = None,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Then give the space back to the disk (SQLite; holds up writers).")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
     """Move closed days of the log to DIR/data/archive, one folder of Parquet files per day (UTC).
@@ -32,8 +35,7 @@ def archive(
     is compared with what was written before it leaves the store. The same command again goes on where it was stopped.
 
     Reports, audits, explanations and the learner read the archive as if nothing had happened; it belongs to the store,
-    also in backups. Facts lie in files of their own, from which they can be erased. SQLite gives the space to new rows;
-    VACUUM gives it back to the disk.
+    also in backups. Facts lie in files of their own, from which they can be erased.
 
     Examples:
 
@@ -41,22 +43,27 @@ def archive(
 
       nba log archive shop --before 2026-01-01 --json
     """
-    found = _archive(directory, before=before, silent=as_json)
+    found, sizes = _archive(directory, before=before, compact=compact, silent=as_json)
     if as_json:
         import msgspec
 
-        print(msgspec.json.format(msgspec.json.encode({"days": found}), indent=2).decode())
+        print(msgspec.json.format(msgspec.json.encode({"days": found, "storeBytes": sizes}), indent=2).decode())
         return
     console = Console(highlight=False)
     for day in found:
         console.print(f"{day.day}  {day.rows:>10,} decisions archived" if not day.stays else f"{day.day}  {day.stays}")
     console.print(f"{sum(day.rows for day in found):,} decisions left the store.")
+    if sizes:
+        console.print(f"The store had {sizes[0]:,} bytes and has {sizes[1]:,}.")
 
 
-def _archive(directory: Path, *, before: datetime.datetime | None, silent: bool) -> "list[Archived]":
+def _archive(
+    directory: Path, *, before: datetime.datetime | None, compact: bool, silent: bool
+) -> "tuple[list[Archived], tuple[int, int] | None]":
     # Imported here: `nba --help` must not load numpy, pyarrow and the database.
     import time
 
+    from bandit_nba.store.archive import close
     from bandit_nba.store.archive.close import DAY_S, archive_days, days
     from bandit_nba.store.database import Database
     from bandit_nba.workspace import open_workspace
@@ -68,7 +75,7 @@ def _archive(directory: Path, *, before: datetime.datetime | None, silent: bool)
         with database.read() as connection:
             rows = sum(day.rows for day in days(connection, before_s=before_s) if not day.open)
         with progress_bar("rows", total=3 * rows, silent=silent) as advance:
-            return archive_days(
+            found = archive_days(
                 database,
                 workspace.archive_folder,
                 before_s=before_s,
@@ -76,3 +83,4 @@ def _archive(directory: Path, *, before: datetime.datetime | None, silent: bool)
             )
     finally:
         database.close()
+    return found, close.compact(workspace.database_url) if compact else None

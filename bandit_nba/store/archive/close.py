@@ -8,9 +8,10 @@ keeps all its columns in the store until the archive's own row has been compared
 import datetime
 import fcntl
 import math
+import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -34,6 +35,7 @@ from bandit_nba.store.database import Database
 from bandit_nba.store.tables import decision_facts, decisions
 
 DAY_S = 86_400.0
+BUSY_S = 30.0
 
 Progress = Callable[[str, str, int], None]
 """Told of a day, what is done ("written", "compared", "stored"), and how many rows more."""
@@ -107,6 +109,31 @@ def archive_days(
                 continue
             out.append(Archived(day.name, _archive(database, folder, day.name, clock=clock, progress=tell)))
     return out
+
+
+def compact(url: str) -> tuple[int, int] | None:
+    """Give the space of what has left an SQLite store back to the disk: its bytes before and after.
+
+    Rows that became small leave gaps that new rows do not fill. Needs as much free disk as the store is large, and
+    holds up writers meanwhile. None on PostgreSQL, which does it by itself.
+
+    Raises
+    ------
+    StoreError
+        If somebody writes all the time, or the disk is full.
+    """
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return None
+    path = Path(str(parsed.database))
+    before = path.stat().st_size
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_S)) as driver:
+            driver.execute("VACUUM")
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise StoreError(f"cannot be made smaller ({error})", where=str(path), hint="stop the service first") from None
+    return before, path.stat().st_size
 
 
 def erase_facts(folder: Path, day: str, erased: Collection[str], *, clock: Callable[[], float] = time.time) -> int:

@@ -126,17 +126,15 @@ def test_a_model_is_not_judged_on_archived_decisions_that_it_learned_from(shop: 
 
 
 def test_the_command_archives_closed_days_and_says_what_stays(shop: Path) -> None:
-    result = CliRunner().invoke(application(["log", "archive"]), ["log", "archive", str(shop), "--json"])
+    arguments = ["log", "archive", str(shop), "--compact", "--json"]
+    result = CliRunner().invoke(application(arguments), arguments)
     assert result.exit_code == 0, result.output
-    days = convert_days(result.stdout)
+    told = msgspec.json.decode(result.stdout)
+    days = told["days"]
+    assert told["storeBytes"][0] > told["storeBytes"][1]
     assert [(day["rows"] > 0, bool(day["stays"])) for day in days] == [(True, False), (False, True)]
     database = Database.open(open_workspace(shop).database_url)
     with database.read() as connection:
         query = sa.select(sa.func.count()).where(decisions.c.archived_on.is_not(None))
         assert connection.scalar(query) == N
     database.close()
-
-
-def convert_days(text: str) -> list[dict]:
-
-    return msgspec.json.decode(text)["days"]
