@@ -22,6 +22,7 @@ from serve.endpoint import (
     reply_of,
     send_reply,
 )
+from serve.personalizer import events
 from serve.refusal import refused
 from serve.routes import customers, decisions, health, metrics, outcomes
 from serve.traffic import Traffic
@@ -36,6 +37,7 @@ def create_app(replica: Replica) -> "App":
         *customers.operations(replica),
         *health.operations(replica),
         metrics.operation(replica, traffic),
+        *events.operations(replica),
     ]
     return App([*operations, _documentation(operations)], replica, traffic)
 

@@ -76,7 +76,8 @@ class Operation:
     takes: what the body may be, none for no body. media_types: how it may be written. replies: by status, what the body
     may be. limit_bytes: longer bodies are refused with 413. refuses: what can go wrong beyond what all share. query:
     parameters behind the question mark, each with the values that it may have, the first of which counts without it.
-    scope: what a key must be good for; None for what everybody may ask. answers: the media type of replies.
+    scope: what a key must be good for; None for what everybody may ask. answers: the media type of replies. explain:
+    makes the answer to an error, where it is not `reply_of`.
     """
 
     method: str
@@ -93,6 +94,7 @@ class Operation:
     query: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scope: AccessScope | None = None
     answers: str = JSON
+    explain: "Callable[[Exception], Reply] | None" = None
 
 
 class ClientGone(Exception):  # noqa: N818 (nobody is left to be told of it)
@@ -125,7 +127,7 @@ class Endpoint:
             self._traffic.gone += 1
             return
         except Exception as error:  # noqa: BLE001 (the boundary: whatever happens inside, the caller hears of it)
-            reply = reply_of(error)
+            reply = (operation.explain if operation and operation.explain else reply_of)(error)
         await send_reply(send, reply, with_body=method != "HEAD", named=named)
         name = "other" if operation is None else operation.name
         self._traffic.answered(name, reply.status, time.perf_counter() - begun)

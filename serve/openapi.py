@@ -1,5 +1,6 @@
 """The OpenAPI document, made from the operations and their types: it cannot say anything else than the code does."""
 
+import re
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -11,7 +12,7 @@ from serve.endpoint import Operation
 from serve.problem import Kind, Problem
 
 _REF = "#/components/schemas/{name}"
-_PARAMETER = {"name": "decisionId", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 256}}
+_PLACE = re.compile(r"\{(\w+)\}")
 
 
 def document(operations: Sequence[Operation]) -> bytes:
@@ -36,8 +37,8 @@ def _operation(operation: Operation, schema_of: dict[str, Any]) -> dict[str, Any
     said: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary}
     if operation.scope:
         said["security"] = [{name: [operation.scope]} for name in _SECURITY]
-    if "{decisionId}" in operation.path:
-        said["parameters"] = [_PARAMETER]
+    for name in _PLACE.findall(operation.path):
+        said.setdefault("parameters", []).append(_parameter(name))
     for name, allowed in operation.query.items():
         schema = {"type": "string", "enum": list(allowed), "default": allowed[0]}
         said.setdefault("parameters", []).append({"name": name, "in": "query", "schema": schema})
@@ -49,11 +50,20 @@ def _operation(operation: Operation, schema_of: dict[str, Any]) -> dict[str, Any
     said["responses"] = {
         str(status): {
             "description": _SUCCESS.get(status, "OK"),
-            "content": {operation.answers: {"schema": _one_of(kinds, schema_of)}},
+            **({"content": {operation.answers: {"schema": _one_of(kinds, schema_of)}}} if kinds else {}),
         }
         for status, kinds in operation.replies.items()
     } | _refusals(operation)
     return said
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+    }
 
 
 def _one_of(kinds: Sequence[Any], schema_of: dict[str, Any]) -> dict[str, Any]:
@@ -97,6 +107,7 @@ def _version() -> str:
 _SUCCESS = {
     200: "Done; for a known id the stored answer, byte for byte",
     201: "New, and on disk",
+    204: "Done",
     207: "Some items were refused; each says why",
 }
 _SECURITY = {

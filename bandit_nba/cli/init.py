@@ -14,7 +14,7 @@ def init(
         Path, typer.Argument(help="Where the workspace goes: a new or empty directory.", metavar="DIR")
     ],
     *,
-    template: Annotated[str, typer.Option(help="What to start from: telco.")] = "telco",
+    template: Annotated[str, typer.Option(help="What to start from: telco or personalizer.")] = "telco",
 ) -> None:
     """Write a new workspace: four commented files to make your own, and fresh secrets.
 
@@ -25,6 +25,8 @@ def init(
       nba init shop
 
       nba init shop && nba check shop
+
+      nba init ranker --template personalizer
     """
     from bandit_nba.workspace.init import init_workspace
 

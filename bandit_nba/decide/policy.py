@@ -84,12 +84,13 @@ class Campaign(Settings, frozen=True, kw_only=True):
 class Baseline(Settings, frozen=True, kw_only=True):
     """A policy that learns nothing, to be held against or to act beside the learned one.
 
-    uniform: all alike. best_fixed: `arm`. ranking: the first of `order` that is eligible. segment_campaign: the offer
-    of the customer's segment by `fact`, a category or a number cut at `cuts`. Where nothing named is eligible: no
-    action. An action's name stands for all its treatments, which share evenly.
+    uniform: all alike. best_fixed: `arm`. first: the first arm, that is no action, or the first that a request brings.
+    ranking: the first of `order` that is eligible. segment_campaign: the offer of the customer's segment by `fact`, a
+    category or a number cut at `cuts`. Where nothing named is eligible: no action. An action's name stands for all its
+    treatments, which share evenly.
     """
 
-    kind: Literal["uniform", "best_fixed", "ranking", "segment_campaign"] = "uniform"
+    kind: Literal["uniform", "best_fixed", "first", "ranking", "segment_campaign"] = "uniform"
     arm: str = ""
     order: tuple[str, ...] = ()
     fact: str = ""

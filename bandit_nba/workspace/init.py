@@ -8,7 +8,7 @@ from bandit_nba.settings import nearest
 from bandit_nba.workspace.salts import SECRETS_FILE, create_secrets
 
 FILES = ("catalogue.toml", "rewards.toml", "policy.toml", "service.toml", "labels.toml")
-TEMPLATES = ("telco",)
+TEMPLATES = ("telco", "personalizer")
 _IGNORED = (
     "# The data and the secrets of a workspace belong into a backup, never into version control.\n/data/\n/secrets/\n"
 )

@@ -53,6 +53,16 @@ class Channel(Settings, frozen=True, kw_only=True):
         return seconds(self.activate_within, where="activate_within")
 
 
+class Personalizer(Settings, frozen=True, kw_only=True):
+    """What calls of Personalizer's clients become. channel: of all of them; empty for the first one declared. context:
+    the declared set for context features without a fact of their own. outcome: of a reward call, whose amount counts.
+    """
+
+    channel: str = ""
+    context: str = "context"
+    outcome: str = "reward"
+
+
 class Service(Settings, frozen=True, kw_only=True):
     """How the service runs. database: empty for the workspace's own SQLite file, or an SQLAlchemy URL."""
 
@@ -65,6 +75,7 @@ class Service(Settings, frozen=True, kw_only=True):
     poll_every: str = "PT0.5S"
     max_queued: Annotated[int, Meta(ge=1, le=100_000)] = 2_000
     max_batch: Annotated[int, Meta(ge=1, le=10_000)] = 256
+    personalizer: Personalizer | None = None
 
     @property
     def publish_every_s(self) -> float:

@@ -8,6 +8,7 @@ from bandit_nba.catalogue.load import epoch
 from bandit_nba.decide.acting import ActingPolicy
 from bandit_nba.decide.policies.best_fixed import BestFixedPolicy
 from bandit_nba.decide.policies.campaign import DeclaredCampaign
+from bandit_nba.decide.policies.first import FirstPolicy
 from bandit_nba.decide.policies.ranking import RankingPolicy
 from bandit_nba.decide.policies.segments import by_fact
 from bandit_nba.decide.policies.uniform import UniformPolicy
@@ -17,6 +18,7 @@ from bandit_nba.errors import SettingsError
 _KEYS = {  # what each kind reads; all else would be without effect
     "uniform": (),
     "best_fixed": ("arm",),
+    "first": (),
     "ranking": ("order",),
     "segment_campaign": ("fact", "cuts", "campaigns"),
 }
@@ -35,6 +37,8 @@ def declared_baseline(
     _check_keys(settings, where)
     if settings.kind == "best_fixed":
         return BestFixedPolicy(settings.arm, arms, where=f"{where}.arm")
+    if settings.kind == "first":
+        return FirstPolicy()
     if settings.kind == "ranking":
         return RankingPolicy(settings.order, arms, where=f"{where}.order")
     if settings.kind == "segment_campaign":

@@ -1,0 +1,30 @@
+"""Refusals as Personalizer's clients read them: {"error": {code, message, target}}, and 400 where we say 422."""
+
+import msgspec
+
+from serve import problem as problems
+from serve.endpoint import Reply, problem_of, reply_of
+from serve.personalizer.wire import ErrorBody, ErrorResponse
+
+_CODES = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "ResourceNotFound",
+    405: "MethodNotAllowed",
+    408: "RequestTimeout",
+    409: "Conflict",
+    413: "RequestEntityTooLarge",
+    415: "UnsupportedMediaType",
+    429: "TooManyRequests",
+    503: "ServiceUnavailable",
+}
+
+
+def explained(error: Exception) -> Reply:
+    """The answer that explains `error` to a Personalizer client; headers such as Retry-After stay."""
+    problem, ours = problem_of(error), reply_of(error)
+    status = 400 if problem.status == problems.INVALID.status else problem.status
+    message = ". ".join(part for part in (problem.detail or problem.title, problem.allowed, problem.hint) if part)
+    body = ErrorBody(code=_CODES.get(status, "InternalServerError"), message=message, target=problem.where or None)
+    return Reply(status, msgspec.json.encode(ErrorResponse(error=body)), headers=ours.headers)

@@ -1,0 +1,279 @@
+"""Rank, reward and activate, for one action or for several slots, in both generations of addresses."""
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from bandit_nba.catalogue import FactSchema
+from bandit_nba.decide.record import DecisionRecord
+from bandit_nba.errors import IdConflictError, InputError
+from bandit_nba.online.messages import ActionRequest, DecisionAnswer, DecisionRequest, Outcome
+from bandit_nba.online.messages import SlotRequest as OurSlot
+from bandit_nba.online.replica import Replica
+from bandit_nba.workspace.service import Personalizer
+from serve import problem as problems
+from serve.endpoint import Call, Operation, Reply
+from serve.personalizer import wire
+from serve.personalizer.errors import explained
+from serve.personalizer.features import action_features, context_facts
+
+FIRST, SECOND = "/personalizer/v1.0", "/personalizer"
+VERSION = ("2022-09-01-preview",)
+LONGEST_SLOT = 64
+
+_RANK = msgspec.json.Decoder(wire.RankRequest)
+_SLOTS = msgspec.json.Decoder(wire.MultiSlotRankRequest)
+_REWARD = msgspec.json.Decoder(wire.RewardRequest)
+_REWARDS = msgspec.json.Decoder(wire.MultiSlotRewardRequest)
+_ANSWER = msgspec.json.Decoder(DecisionAnswer)
+
+
+@dataclass(frozen=True)
+class Events:
+    """What the calls do for one workspace."""
+
+    replica: Replica
+    settings: Personalizer
+    channel: str
+
+    @property
+    def _schema(self) -> FactSchema:
+        return self.replica.workspace.catalogue.facts
+
+    async def rank(self, call: Call) -> Reply:
+        """Choose one action."""
+        call.caller.require_channel(self.channel)
+        asked = _RANK.decode(call.body)
+        _check_ids(asked.actions)
+        excluded = set(asked.excluded_actions or ())
+        left = [action for action in asked.actions if action.id not in excluded]
+        if not left:
+            raise InputError("excludes every action", where="excludedActions")
+        event = asked.event_id or uuid.uuid4().hex
+        answer = await self._decide(
+            DecisionRequest(
+                channel=self.channel,
+                decision_id=event,
+                facts=context_facts(asked.context_features or (), self._schema, words=self.settings.context),
+                actions=[_action(action, asked.actions.index(action)) for action in left],
+                defer_activation=bool(asked.defer_activation),
+            )
+        )
+        chances = await self._chances(answer)
+        ranking = sorted(chances.items(), key=lambda one: -one[1])
+        ranking += [(action.id, 0.0) for action in asked.actions if action.id not in chances]
+        response = wire.RankResponse(
+            ranking=[wire.RankedAction(id=action, probability=p) for action, p in ranking],
+            event_id=event,
+            reward_action_id=answer.action,
+        )
+        return Reply(201, msgspec.json.encode(response))
+
+    async def rank_slots(self, call: Call) -> Reply:
+        """Choose an action for each slot, none twice."""
+        call.caller.require_channel(self.channel)
+        asked = _SLOTS.decode(call.body)
+        _check_ids(asked.actions)
+        first = set(asked.slots[0].excluded_actions or ())
+        # The first action is the baseline, which the first slot must be able to have.
+        order = sorted(
+            asked.actions, key=lambda action: (action.id in first, action.id != asked.slots[0].baseline_action)
+        )
+        if order[0].id in first:
+            raise InputError("excludes every action", where="slots[0].excludedActions")
+        known = {action.id for action in asked.actions}
+        event = asked.event_id or uuid.uuid4().hex
+        answer = await self._decide(
+            DecisionRequest(
+                channel=self.channel,
+                decision_id=event,
+                facts=context_facts(
+                    [*(asked.context_features or ()), *_slot_features(asked.slots)],
+                    self._schema,
+                    words=self.settings.context,
+                ),
+                actions=[_action(action, asked.actions.index(action)) for action in order],
+                slots=[
+                    OurSlot(
+                        id=slot_name(slot.id), excluded_arms=sorted(known.intersection(slot.excluded_actions or ()))
+                    )
+                    for slot in asked.slots
+                ],
+                defer_activation=bool(asked.defer_activation),
+            )
+        )
+        filled = {slot.id: slot.arm for slot in answer.slots} if isinstance(answer.slots, list) else {}
+        slots = [wire.SlotResponse(id=s.id, reward_action_id=filled.get(slot_name(s.id))) for s in asked.slots]
+        return Reply(201, msgspec.json.encode(wire.MultiSlotRankResponse(slots=slots, event_id=event)))
+
+    async def reward(self, call: Call) -> Reply:
+        """Tell what an event earned."""
+        value = _REWARD.decode(call.body).value
+        return await self._tell(call, [(None, value)])
+
+    async def reward_slots(self, call: Call) -> Reply:
+        """Tell what slots of an event earned."""
+        said = _REWARDS.decode(call.body).reward
+        return await self._tell(call, [(slot_name(one.slot_id), one.value) for one in said])
+
+    async def activate(self, call: Call) -> Reply:
+        """Let a deferred event count."""
+        call.caller.require_channel(self.channel)
+        await self.replica.activate(call.params["eventId"])
+        return Reply(204, b"")
+
+    async def _tell(self, call: Call, values: Sequence[tuple[str | None, float]]) -> Reply:
+        call.caller.require_channel(self.channel)
+        outcomes = [
+            Outcome(
+                outcome_id=uuid.uuid4().hex,
+                type=self.settings.outcome,
+                decision_id=call.params["eventId"],
+                amount=value,
+                slot=slot,
+            )
+            for slot, value in values
+        ]
+        for collected in await self.replica.collect(outcomes):
+            if collected.error is not None:
+                raise collected.error
+        return Reply(204, b"")
+
+    async def _decide(self, request: DecisionRequest) -> DecisionAnswer:
+        """The answer; that of the first call where the event is known, whatever it says now."""
+        try:
+            body = (await self.replica.decide(request)).body
+        except IdConflictError:
+            body = (await self.replica.decision(str(request.decision_id))).answer
+        return _ANSWER.decode(body)
+
+    async def _chances(self, answer: DecisionAnswer) -> dict[str, float]:
+        """By action, what the log keeps; of what it could not keep, the answer's own."""
+        if answer.durable is False:
+            return {answer.action: answer.probability}
+        record: DecisionRecord = await self.replica.decision(answer.decision_id)
+        arms = msgspec.json.decode(record.arms, type=list[str])
+        return dict(zip(arms, msgspec.json.decode(record.probabilities, type=list[float]), strict=True))
+
+
+def operations(replica: Replica) -> list[Operation]:
+    """The operations of both generations; none where the workspace does not offer them."""
+    settings = replica.workspace.service.personalizer
+    if settings is None:
+        return []
+    channel = settings.channel or next(iter(replica.workspace.service.channels))
+    events = Events(replica, settings, channel)
+    found = [*_single(events, FIRST, "first", {}), *_single(events, SECOND, "second", {"api-version": VERSION})]
+    return [*found, *_multiple(events, {"api-version": VERSION})]
+
+
+def _single(events: Events, base: str, generation: str, query: dict[str, tuple[str, ...]]) -> list[Operation]:
+    return [
+        Operation(
+            method="POST",
+            path=f"{base}/rank",
+            name=f"{generation}GenerationRank",
+            scope="decide",
+            summary="Personalizer's rank: choose among the actions of the call.",
+            handler=events.rank,
+            takes=(wire.RankRequest,),
+            replies={201: (wire.RankResponse,)},
+            refuses=problems.OF_STORE,
+            query=query,
+            explain=explained,
+        ),
+        Operation(
+            method="POST",
+            path=f"{base}/events/{{eventId}}/reward",
+            name=f"{generation}GenerationReward",
+            scope="outcome",
+            summary="Personalizer's reward.",
+            handler=events.reward,
+            takes=(wire.RewardRequest,),
+            replies={204: ()},
+            refuses=problems.OF_STORE,
+            query=query,
+            explain=explained,
+        ),
+        Operation(
+            method="POST",
+            path=f"{base}/events/{{eventId}}/activate",
+            name=f"{generation}GenerationActivate",
+            scope="decide",
+            summary="Personalizer's activate: a deferred event was shown.",
+            handler=events.activate,
+            replies={204: ()},
+            refuses=(problems.REFUSED, *problems.OF_STORE),
+            query=query,
+            explain=explained,
+        ),
+    ]
+
+
+def _multiple(events: Events, query: dict[str, tuple[str, ...]]) -> list[Operation]:
+    base = f"{SECOND}/multislot"
+    return [
+        Operation(
+            method="POST",
+            path=f"{base}/rank",
+            name="multiSlotRank",
+            scope="decide",
+            summary="Personalizer's rank for several slots.",
+            handler=events.rank_slots,
+            takes=(wire.MultiSlotRankRequest,),
+            replies={201: (wire.MultiSlotRankResponse,)},
+            refuses=problems.OF_STORE,
+            query=query,
+            explain=explained,
+        ),
+        Operation(
+            method="POST",
+            path=f"{base}/events/{{eventId}}/reward",
+            name="multiSlotReward",
+            scope="outcome",
+            summary="Personalizer's reward of slots.",
+            handler=events.reward_slots,
+            takes=(wire.MultiSlotRewardRequest,),
+            replies={204: ()},
+            refuses=problems.OF_STORE,
+            query=query,
+            explain=explained,
+        ),
+        Operation(
+            method="POST",
+            path=f"{base}/events/{{eventId}}/activate",
+            name="multiSlotActivate",
+            scope="decide",
+            summary="Personalizer's activate for several slots.",
+            handler=events.activate,
+            replies={204: ()},
+            refuses=(problems.REFUSED, *problems.OF_STORE),
+            query=query,
+            explain=explained,
+        ),
+    ]
+
+
+def slot_name(slot: str) -> str:
+    """A slot's own name, or for one that is longer than ours may be, a digest of it."""
+    return slot if len(slot) <= LONGEST_SLOT else f"sha256:{hashlib.sha256(slot.encode()).hexdigest()[:40]}"
+
+
+def _check_ids(actions: Sequence[wire.RankableAction]) -> None:
+    seen: set[str] = set()
+    for i, action in enumerate(actions):
+        if action.id in seen:
+            raise InputError("stands twice", where=f"actions[{i}].id", got=action.id)
+        seen.add(action.id)
+
+
+def _action(action: wire.RankableAction, place: int) -> ActionRequest:
+    return ActionRequest(id=action.id, features=action_features(action.features, where=f"actions[{place}].features"))
+
+
+def _slot_features(slots: Sequence[wire.SlotRequest]) -> list[dict[str, object]]:
+    """Features of slots are context: which slots there are is the same for every action."""
+    return [{f"slot.{slot.id}": slot.features} for slot in slots if slot.features]
