@@ -25,6 +25,9 @@ from tests.faults.workspace import WAIT_S, make_workspace
 
 LEARNS_WITHIN_S = 60.0
 STRIKES_WITHIN_S = 30.0
+QUIET_S = 2.0
+QUIET_WITHIN_S = 15.0
+GOES_ON_WITHIN_S = 20.0
 _LEFT = "SELECT count(*) FROM decisions WHERE learned_in IS NULL"
 
 
@@ -148,6 +151,14 @@ class World:
         with self._database() as database, database.read() as connection:
             return models.versions(connection)
 
+    def wait_until_published(self, most: int) -> None:
+        """Until there are so many models."""
+        give_up = time.monotonic() + LEARNS_WITHIN_S
+        while len(self.published()) < most:
+            if time.monotonic() > give_up:
+                raise RuntimeError(f"no {most} models within {LEARNS_WITHIN_S:g} s")
+            time.sleep(0.2)
+
     def serve(self, version: str) -> float:
         """Let one model serve ("": the newest); seconds until all replicas serve it."""
         began = time.monotonic()
@@ -189,6 +200,26 @@ class World:
             for change, values in self.mends:
                 connection.execute(change, values)
         engine.dispose()
+
+    def check_nothing_is_acknowledged(self, why: str) -> None:
+        """Once what was under way has ended, no decision and no outcome that is new may be acknowledged."""
+        give_up = time.monotonic() + QUIET_WITHIN_S
+        before = (-1, -1)
+        while before != (now := (len(self.history.decisions), len(self.history.outcomes))):
+            if time.monotonic() > give_up:
+                self.history.violated(f"P1: {why}, and decisions are acknowledged")
+                return
+            before = now
+            time.sleep(QUIET_S)
+
+    def check_it_goes_on(self, why: str) -> None:
+        """New decisions must be acknowledged soon."""
+        give_up, before = time.monotonic() + GOES_ON_WITHIN_S, len(self.history.decisions)
+        while before == len(self.history.decisions):
+            if time.monotonic() > give_up:
+                self.history.violated(f"{why}, and nothing is decided for {GOES_ON_WITHIN_S:g} s")
+                return
+            time.sleep(0.05)
 
     def wait_until_ready_again(self, process: Process, *, within_s: float) -> None:
         """A replica must recover by itself."""
