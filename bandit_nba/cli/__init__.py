@@ -20,6 +20,7 @@ COMMANDS = {
     "catalogue": "Check, compare, list the actions, or put them in force under a running service.",
     "serve": "Run the service: decisions and outcomes over HTTP, and the learner beside them.",
     "migrate": "Bring a store of an earlier release up to date, after a backup.",
+    "status": "Is it learning, and what became of decisions and outcomes?",
     "explain": "Why did a decision come out as it did?",
     "evaluate": "What policies would have earned, from the log alone.",
     "report": "Policies side by side on one page: verdict first, then everything behind it.",

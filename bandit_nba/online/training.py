@@ -1,8 +1,10 @@
 """One bulk retraining of a workspace, from its settings to a model in the registry that does not serve yet."""
 
+import fcntl
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import msgspec
 
 from bandit_nba.catalogue import FactSchema
 from bandit_nba.decide.policy import Policy
+from bandit_nba.errors import StoreBusyError
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.examples import ExampleMaker
 from bandit_nba.learn.learner import lineage_of
@@ -76,9 +79,26 @@ def train(
 
     Raises
     ------
+    StoreBusyError
+        If another process trains a model of this workspace.
     NbaError
         As `learn.retrain.Retraining` and its `run`.
     """
+    with _alone(workspace.path / FOLDER):
+        return _trained(workspace, database, wish, who=who, why=why, fresh=fresh, clock=clock, progress=progress)
+
+
+def _trained(
+    workspace: Workspace,
+    database: Database,
+    wish: Wish,
+    *,
+    who: str,
+    why: str,
+    fresh: bool,
+    clock: Callable[[], float],
+    progress: Callable[[int, int], None],
+) -> Outcome:
     schema = _schema(workspace, database)
     log = LearningStore(database, clock=clock, holder="train", archive=Archive(workspace.archive_folder))
     maker = ExampleMaker(wish.policy.features, schema, wish.rewards, catalogue=log.catalogue)
@@ -108,6 +128,18 @@ def train(
     keep(database, made.model, named=named, now_s=clock(), who=who, why=why)
     shutil.rmtree(folder, ignore_errors=True)
     return Outcome(manifest=made.model.manifest, decisions=len(ids), resumed=made.resumed, failed=made.failed)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Only one training at a time; the system lets go of the lock when a process dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StoreBusyError("another process trains a model", where=str(folder)) from None
+        yield
 
 
 def _ids(path: Path, database: Database, wish: Wish, *, clock: Callable[[], float]) -> FrozenIds:
