@@ -45,8 +45,8 @@ def guarded(name: str, directory: Path) -> Iterator[None]:
 
 
 def own(directory: Path) -> None:
-    """Note in `directory` whose it is: this process and, since ids come again, when it started."""
-    (directory / OWNER).write_text(_started(os.getpid()))
+    """Note in `directory` whose it is: this process, when it started (ids come again), and where ids are counted."""
+    (directory / OWNER).write_text(f"{_started(os.getpid())}\n{_counted_where()}")
 
 
 def sweep(parent: Path, prefix: str) -> list[Path]:
@@ -60,12 +60,20 @@ def sweep(parent: Path, prefix: str) -> list[Path]:
 def _is_left_over(folder: Path) -> bool:
     """A folder without a note is somebody else's, or just being made."""
     try:
-        owner = (folder / OWNER).read_text()
+        owner, _, where = (folder / OWNER).read_text().partition("\n")
         mine = folder.lstat().st_uid == os.getuid() and not folder.is_symlink()
     except OSError:
         return False
     number = owner.partition(" ")[0]
-    return mine and number.isdigit() and Path("/proc/self").exists() and _started(int(number)) != owner
+    return mine and number.isdigit() and where == _counted_where() != "" and _started(int(number)) != owner
+
+
+def _counted_where() -> str:
+    """Names the container, whose processes the others cannot see; "" where there is no /proc."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def _started(process: int) -> str:

@@ -87,8 +87,9 @@ def test_a_failed_start_keeps_its_logs(tmp_path: Path) -> None:
 
 
 def test_the_next_start_removes_what_a_killed_service_left_and_nothing_else(tmp_path: Path) -> None:
-    left, alive, reused, foreign, other = (tmp_path / name for name in ("nba-1", "nba-2", "nba-3", "nba-4", "x"))
-    for folder in (left, alive, reused, foreign, other):
+    names = ("nba-1", "nba-2", "nba-3", "nba-4", "nba-5", "x")
+    left, alive, reused, foreign, elsewhere, other = (tmp_path / name for name in names)
+    for folder in (left, alive, reused, foreign, elsewhere, other):
         folder.mkdir()
         (folder / "log").write_text("why it ended")
     code = "import pathlib, sys; from serve.guard import own; own(pathlib.Path(sys.argv[1]))"
@@ -96,8 +97,10 @@ def test_the_next_start_removes_what_a_killed_service_left_and_nothing_else(tmp_
     for folder in (left, other):  # by processes that have ended since
         subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, check=True)
     guard.own(alive)
-    (reused / guard.OWNER).write_text(f"{os.getpid()} 1")  # the id is in use again, by a process that began later
+    mine = (alive / guard.OWNER).read_text().partition("\n")[2]
+    (reused / guard.OWNER).write_text(f"{os.getpid()} 1\n{mine}")  # the id is in use again, by one that began later
+    (elsewhere / guard.OWNER).write_text("99999999 1\npid:[1]")  # of another container, whose processes are not seen
 
     assert sorted(guard.sweep(tmp_path, "nba-")) == [left, reused]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["nba-2", "nba-4", "x"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["nba-2", "nba-4", "nba-5", "x"]
     assert guard.sweep(tmp_path, "nba-") == []
