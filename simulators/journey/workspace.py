@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.workspace import init_workspace
 from simulators.journey.catalogue import journey_catalogue
 from simulators.journey.world import JourneyWorld
 
-HOUR_S = 3_600.0
 SHORTEST_WAIT_S = 0.01
 
 
@@ -108,7 +108,7 @@ unit = "response"
 range = [0.0, 1.0]
 aggregation = "max"
 default = 0.0
-wait = "PT{max(wait_s, SHORTEST_WAIT_S):g}S"
+wait = "PT{max(wait_s, SHORTEST_WAIT_S):.10g}S"
 
 [outcomes.accept]
 reward = 1.0
@@ -143,8 +143,6 @@ def _policy(world: JourneyWorld, catalogue: Catalogue) -> str:
 
 def _scales(world: JourneyWorld) -> dict[str, float]:
     """What numbers are divided by: their largest value in the population, or what they may reach in the world."""
-    import numpy as np
-
     found = {"tenure_weeks": 208.0, "recency_weeks": 52.0, "purchases": 10.0, "recent_contacts": 4.0}
     for name, kind in world.people.facts.schema.items():
         column = world.people.facts.columns.get(name)

@@ -1,0 +1,129 @@
+"""A journey in the product's own log: judged, audited, and played against the running service, without loss."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import pytest
+import uvicorn
+
+import simulators
+from bandit_nba.evaluate.stored import read_log
+from bandit_nba.online.replica import Replica
+from bandit_nba.store import decisions
+from bandit_nba.store.database import Database
+from bandit_nba.workspace import inspect_workspace, open_workspace
+from serve.app import create_app
+from simulators.journey import JourneyWorld, State, named
+from simulators.journey.drive import play
+from simulators.journey.logs import live
+from simulators.journey.workspace import write_workspace
+from simulators.world import Outcome
+
+
+def _world(name: str = "telco-journey", **options: object) -> JourneyWorld:
+    made = simulators.make(name, seed=1, **options)
+    assert isinstance(made, JourneyWorld)
+    return made
+
+
+@pytest.mark.parametrize("name", sorted(named.WORLDS))
+def test_every_worlds_workspace_passes_every_check(name: str, tmp_path: Path) -> None:
+    world = _world(name)
+    write_workspace(tmp_path / "a", world)
+    write_workspace(tmp_path / "b", world, wait_s=2.0)
+    for part in ("a", "b"):
+        assert inspect_workspace(tmp_path / part).problems == ()
+    assert open_workspace(tmp_path / "a").catalogue.version == world.catalogue.version
+    assert open_workspace(tmp_path / "b").rewards.wait_s(world.channels[0]) == 2.0
+
+
+def test_the_log_says_what_the_world_did(tmp_path: Path) -> None:
+    """Rewards read back from the log equal the world's, row by row; models are learned meanwhile."""
+    world = _world()
+    write_workspace(tmp_path / "shop", world)
+    earned: dict[str, float] = {}
+
+    def watch(state: State, outcome: Outcome) -> None:
+        for i, customer in enumerate(state.customer.tolist()):
+            earned[f"telco-journey-1-0-{state.t - 1}-{customer}"] = float(outcome.reward[i])
+
+    lived = live(tmp_path / "shop", world, n=120, steps=6, on_step=watch)
+    workspace = open_workspace(tmp_path / "shop")
+    database = Database.open(workspace.database_url, create=False)
+    now_s = world.start_s + 20 * world.step_s
+    log = read_log(database, workspace.rewards, workspace.catalogue.facts, now_s=now_s)
+    with database.read() as connection:
+        records = list(decisions.scan(connection))
+    database.close()
+
+    assert lived.decisions == len(records) == len(log) == 720
+    assert lived.models >= 3
+    assert {i: float(r) for i, r in zip(log.ids, log.reward, strict=True)} == earned
+    assert sum(earned.values()) > 10
+    assert np.isclose(log.probability[log.chosen].min(), min(r.propensity or 1.0 for r in records))
+
+
+def test_what_a_budget_did_not_pay_for_is_not_judged(tmp_path: Path) -> None:
+    world = _world("retail-lifecycle", overrides={"limits.budget_per_1000": 10.0})
+    write_workspace(tmp_path / "shop", world)
+    done = []
+    lived = live(
+        tmp_path / "shop", world, n=150, steps=3, learn=False, on_step=lambda _, outcome: done.append(outcome.arm)
+    )
+    workspace = open_workspace(tmp_path / "shop")
+    database = Database.open(workspace.database_url, create=False)
+    log = read_log(database, workspace.rewards, workspace.catalogue.facts, now_s=world.start_s + 20 * world.step_s)
+    database.close()
+    contacts = sum(int((arm > 0).sum()) for arm in done)
+
+    assert lived.decisions == 450
+    assert len(log) < 450
+    assert int((log.arm[log.chosen] > 0).sum()) == contacts
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[tuple[str, JourneyWorld]]:
+    """The real application on a real socket, with a live workspace of cold-start, whose actions come and go."""
+    world = _world("cold-start", overrides={"actions.more_data.arrives": 1, "actions.online_security.retires": 2})
+    write_workspace(tmp_path / "shop", world, wait_s=0.2)
+    replica = Replica.open(open_workspace(tmp_path / "shop"))
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(create_app(replica), log_level="warning", ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", world
+        server.should_exit = True
+        thread.join(10)
+
+
+def test_the_service_plays_a_journey(service: tuple[str, JourneyWorld]) -> None:
+    """Every decision answered, every arm eligible in the world too, every response kept."""
+    url, world = service
+    rewards: list[float] = []
+
+    async def run() -> object:
+        async with aiohttp.ClientSession(url) as session:
+            state = world.start(60)
+            return await play(
+                session,
+                world,
+                state,
+                steps=4,
+                name="t",
+                concurrency=8,
+                on_step=lambda _, outcome: rewards.append(float(outcome.reward.sum())),
+            )
+
+    played = asyncio.run(run())
+    assert played.answered == 240  # type: ignore[attr-defined]
+    assert played.failed == played.not_eligible == 0  # type: ignore[attr-defined]
+    assert played.outcomes == played.reward == sum(rewards)  # type: ignore[attr-defined]
