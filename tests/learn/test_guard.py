@@ -109,7 +109,7 @@ class TestDamageThatWasSigned:
                 passed += 1
                 assert np.abs(found - sound).max() < 1e-4
 
-        assert passed < 500  # the checksum's own 256 of 3,000 bits do not count, and low bits of weights are rounding
+        assert passed < 500  # low bits of weights are rounding, and the file's own checksum is signed anew
 
     def test_weights_that_are_not_finite(self, stored: StoredModel) -> None:
         for value in (np.inf, -np.inf, np.nan):
@@ -149,7 +149,7 @@ class TestDamageThatWasSigned:
         assert stored.model is not None
         assert learner._loaded(stored) is not None
         refused = 0
-        for damaged in [*flips(stored.model, seed=4, size=250), *cuts(stored.model)]:
+        for damaged in [*flips(stored.model, seed=4, size=150), *cuts(stored.model)]:
             fields = {"model_sha256": hashlib.sha256(damaged).hexdigest(), "model_length": len(damaged)}
             broken = replace(changed(stored, **fields), model=damaged)
             assert unfit(broken, learner.lineage) == ""
@@ -157,7 +157,7 @@ class TestDamageThatWasSigned:
             refused += found is None
             assert found is None or found.regressor.weights().to_bytes() == stored.sparse
 
-        assert refused > 150
+        assert refused > 120
 
 
 class TestManifest:

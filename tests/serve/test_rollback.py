@@ -201,7 +201,7 @@ def test_an_unknown_version_is_refused_with_the_nearest(service: Service) -> Non
     done = nba("models", "publish", str(service.workspace), known[:-1] + "x")
 
     assert done.exit_code == 2
-    assert f'did you mean "{known}"?' in done.stderr
+    assert f'did you mean "{known}"' in done.stderr
 
 
 def test_the_log_of_a_service_that_was_rolled_back_tells_the_truth(service: Service) -> None:
