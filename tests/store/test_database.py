@@ -186,6 +186,7 @@ def test_without_create_a_missing_file_is_not_made(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_three_processes_with_two_threads_each_write_without_a_locked_database(
     database: Database, url: str, start: Start
 ) -> None:
@@ -199,9 +200,8 @@ def test_three_processes_with_two_threads_each_write_without_a_locked_database(
     assert len(versions(database)) == sum(counts)
     assert min(counts) > 20  # nobody starves
     assert max(longest) < 2.0
-    if url.startswith("sqlite"):
-        with database.read() as connection:
-            assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+    with database.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
 
 
 def test_processes_that_create_the_same_database_at_once_share_one_schema(empty_url: str, start: Start) -> None:
