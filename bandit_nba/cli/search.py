@@ -24,7 +24,9 @@ def search(
         int | None,
         typer.Option(min=0, help="Processes on Ray; 0: none, all in this process. Default: one per processor."),
     ] = None,
-    ray: Annotated[str, typer.Option(help="Address of a Ray cluster that runs; it must see DIR at this path.")] = "",
+    ray: Annotated[
+        str, typer.Option(help="Address of a Ray cluster that runs, or auto; it must see DIR at this path.")
+    ] = "",
     levers: Annotated[bool, typer.Option("--levers/--no-levers", help="Whether levers are searched, too.")] = True,
     judged_share: Annotated[float, typer.Option(min=0.05, max=0.9, help="Share of the log that judges.")] = 0.4,
     alpha: Annotated[float, typer.Option(min=0.001, max=0.5, help="Chance that any of the bounds is wrong.")] = 0.05,
