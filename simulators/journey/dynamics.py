@@ -9,10 +9,13 @@ from simulators.journey import contracts, fatigue, life_events, purchases
 from simulators.journey.delays import ChannelDelays
 from simulators.journey.draws import Purpose, uniforms
 from simulators.journey.lifecycle import CUSTOMER, STAGES, In, moved
-from simulators.journey.settings import Care, JourneySettings, Limits
+from simulators.journey.settings import Care, JourneySettings
 from simulators.journey.state import State
 from simulators.journey.tables import Tables
 from simulators.world import Outcome
+
+MOST_CONTACTS = 62  # as many as a window of 62 steps can hold: no cap
+DEFAULT_WINDOW = 4
 
 
 @dataclass
@@ -35,9 +38,14 @@ class Dynamics:
         self.event_steps = np.array([0, *(max(1, round(e.window_weeks / weeks)) for e in settings.life_events)])
         self.protect_steps = np.ceil(self.tables.protects / weeks).astype(np.int64)
         limits = settings.limits
-        self.window = (1 << (limits.within_steps if limits else Limits(source="assumption").within_steps)) - 1
-        self.cap = limits.contacts if limits else 62
-        self.decay = fatigue.decay(settings.fatigue, weeks=weeks)
+        # Arrays of one number: numpy takes three times as long for Python's own, which counts with one customer.
+        self.window = np.array([(1 << (limits.within_steps if limits else DEFAULT_WINDOW)) - 1])
+        self.cap = np.array([limits.contacts if limits else MOST_CONTACTS])
+        self.capped = bool(self.cap < MOST_CONTACTS)
+        self.decay = np.array([fatigue.decay(settings.fatigue, weeks=weeks)])
+        self.wear = np.array([settings.retention.fatigue])
+        self.risk_above = np.array([settings.retention.risk_above])
+        self.settles, self.lasts = np.array([self.onboarding_steps]), np.array([self.loyal_steps])
         self.silent = bool(self.tables.awake.all())
         law = settings.retention
         stays = np.array([0.0, law.issue])
@@ -61,7 +69,7 @@ class Dynamics:
         if not self.silent:
             np.multiply(u_hour, 24.0, out=state.hour, casting="unsafe")
             reachable &= self.awake(state)
-        if self.cap < 62:
+        if self.capped:
             reachable &= np.bitwise_count(state.contacts) < self.cap
         state.reachable[:] = reachable
         state.code[:] = self.tables.code[state.stage, state.channel, state.event, state.issue.view(np.int8)]
@@ -98,7 +106,8 @@ class Dynamics:
         return Outcome(arm, responded, delay_s, reward, value, left, also)
 
     def _answers(self, state: State, responded: Bools, u: Floats) -> tuple[Floats, Floats]:
-        delay_s = np.full(len(responded), np.nan)
+        delay_s = np.empty(len(responded))
+        delay_s.fill(np.nan)
         reward = np.zeros(len(responded))
         rows = responded.nonzero()[0]
         if len(rows):
@@ -122,7 +131,7 @@ class Dynamics:
     def _tire(self, state: State, contacted: Bools, u: Floats) -> Bools:
         """Fatigue, the contacts in the window, and consents withdrawn; who opted out, bool (N,)."""
         law = self.settings.fatigue
-        state.contacts <<= 1
+        state.contacts += state.contacts
         state.contacts |= contacted
         state.contacts &= self.window
         out = contacted.copy()
@@ -179,7 +188,7 @@ class Dynamics:
         """exp(issue I + fatigue F - protection P - loyal L), float64 (N,)."""
         protected = state.protected > state.t
         exponent: Floats = self.log_hazard[state.stage, state.issue.view(np.int8), protected.view(np.int8)]
-        exponent += self.settings.retention.fatigue * state.fatigue
+        exponent += self.wear * state.fatigue
         return np.exp(exponent, out=exponent)
 
     def _care(self, state: State, u: Floats) -> None:
@@ -205,9 +214,9 @@ class Dynamics:
             state.t - state.since,
             joins=joins,
             leaves=left,
-            at_risk=hazard > self.settings.retention.risk_above,
-            onboarding_steps=self.onboarding_steps,
-            loyal_steps=self.loyal_steps,
+            at_risk=hazard > self.risk_above,
+            onboarding_steps=self.settles,
+            loyal_steps=self.lasts,
         )
         state.since[stage != state.stage] = state.t
         state.stage[:] = stage

@@ -58,9 +58,12 @@ MOVES: Final[Ints] = _moves()
 
 
 def moved(
-    stage: Ints, lasted: Ints, *, joins: Bools, leaves: Bools, at_risk: Bools, onboarding_steps: int, loyal_steps: int
+    stage: Ints, lasted: Ints, *, joins: Bools, leaves: Bools, at_risk: Bools, onboarding_steps: Ints, loyal_steps: Ints
 ) -> Ints:
-    """The stage of each customer after this step, int64 (n,); `lasted`: steps in the present one."""
+    """The stage of each customer after this step, int64 (n,); `lasted`: steps in the present one.
+
+    onboarding_steps, loyal_steps: int64 (1,).
+    """
     settled, long = lasted >= onboarding_steps, lasted >= loyal_steps
     flags = [flag.view(np.int8) for flag in (joins, leaves, at_risk, settled, long)]
     new: Ints = MOVES[stage, *flags]

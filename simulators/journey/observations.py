@@ -23,12 +23,15 @@ class Observer:
 
     def __init__(self, world: JourneyWorld) -> None:
         self.turn = 2.0 * math.pi * world.weeks / WEEKS_A_YEAR
-        self.scale = np.array([world.weeks / 52.0, world.weeks / 13.0, 1 / 8, 1 / 16, 1.0, 1.0, 1.0])
+        self.scale = np.array([world.weeks / 52.0, world.weeks / 13.0, 1 / 8, 1 / 16, 1.0, 1.0, 1.0], dtype=np.float32)
         self.traits: Singles = world.people.traits.astype(np.float32)
         events = ("none", *(e.name for e in world.settings.life_events))
         values = (STAGES, world.channels, events, ("no", "yes"))
         self.of_code = _indicators([len(v) for v in values])
-        self.numbers_at = self.traits.shape[1] + self.of_code.shape[1]
+        self.code_at = self.traits.shape[1]
+        self.numbers_at = self.code_at + self.of_code.shape[1]
+        self.owned_at = self.numbers_at + len(NUMBERS)
+        self.limit = np.array([LIMIT], dtype=np.float32)
         self.bits = 1 << np.arange(len(world.people.products))
         self.names = (
             *world.people.trait_names,
@@ -42,7 +45,10 @@ class Observer:
 
     def __call__(self, state: State) -> Singles:
         """Float32 (N, D)."""
-        numbers = np.empty((len(state), len(NUMBERS)))
+        seen = np.empty((len(state), len(self.names)), dtype=np.float32)
+        seen[:, : self.code_at] = self.traits[state.profile]
+        seen[:, self.code_at : self.numbers_at] = self.of_code[state.code]
+        numbers = seen[:, self.numbers_at : self.owned_at]
         numbers[:, 0] = state.t - state.joined
         numbers[:, 1] = state.t - state.last_purchase
         numbers[:, :2] *= CUSTOMER[state.stage][:, None]
@@ -53,14 +59,9 @@ class Observer:
         numbers[:, 5] = math.cos(turn)
         numbers[:, 6] = math.sin(turn)
         numbers *= self.scale
-        np.minimum(numbers, LIMIT, out=numbers)
-        owned = (state.owned[:, None] & self.bits) != 0
-        return np.concatenate(
-            (self.traits[state.profile], self.of_code[state.code], numbers, owned),
-            axis=1,
-            dtype=np.float32,
-            casting="unsafe",
-        )
+        np.minimum(numbers, self.limit, out=numbers)
+        seen[:, self.owned_at :] = (state.owned[:, None] & self.bits).astype(np.bool_)
+        return seen
 
 
 def _indicators(sizes: list[int]) -> Singles:
