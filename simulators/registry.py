@@ -9,10 +9,12 @@ from bandit_nba.errors import SettingsError
 from bandit_nba.settings import nearest
 from simulators.bakeoff import BakeoffWorld
 from simulators.journey import named
+from simulators.replay_obd import replay_obd
 from simulators.telco import TelcoWorld
 
 _WORLDS: dict[str, Callable[..., Any]] = {
     "bakeoff": BakeoffWorld,
+    "replay-obd": replay_obd,
     "telco": TelcoWorld,
     **named.WORLDS,
 }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.batch import Floats, Ints
 from bandit_nba.errors import InputError, RefusedError
 from simulators.replay_obd import Decide, LoggedImpressions, ReplayObd
 
@@ -17,7 +17,7 @@ def every_case() -> LoggedImpressions:
 
 
 def always(which: int) -> Decide:
-    def decide(contexts: Floats, mask: Bools, rng: np.random.Generator) -> Ints:
+    def decide(contexts: Floats, _: np.random.Generator) -> Ints:
         return np.full(len(contexts), which, dtype=np.int64)
 
     return decide
@@ -29,7 +29,7 @@ def test_a_deterministic_policy_gets_its_exact_value_when_every_case_is_logged_o
     rng = np.random.default_rng(0)
 
     assert world.play(always(1), rng=rng).value == 0.5
-    assert world.play(lambda x, m, r: (1 + x[:, 0]).astype(np.int64), rng=rng).value == 1.0
+    assert world.play(lambda x, _: (1 + x[:, 0]).astype(np.int64), rng=rng).value == 1.0
     assert world.play(always(0), rng=rng).value == 0.0
     assert world.play(always(0), rng=rng).rate == pytest.approx(1 / 3)
 
@@ -50,7 +50,7 @@ def test_random_policies_keep_one_in_k_and_meet_the_mean_click_rate() -> None:
     item = rng.integers(0, k, n)
     click = (rng.random(n) < 0.2).astype(np.float64)
     log = LoggedImpressions(rng.random((n, 2)), item, click, np.full(n, 1 / k), k)
-    found = ReplayObd(log).play(lambda x, m, r: r.integers(0, k, len(x)), rng=rng)
+    found = ReplayObd(log).play(lambda x, r: r.integers(0, k, len(x)), rng=rng)
 
     assert abs(found.rate - 0.2) < 5 * np.sqrt(0.2 * 0.8 / n)
     assert abs(found.value - 0.2) < 5 * np.sqrt(0.2 * 0.8 / len(found.kept))
