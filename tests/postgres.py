@@ -32,8 +32,13 @@ class Server:
     def folder(self) -> str:
         return str(self.handle.pgdata)
 
+    @property
+    def socket(self) -> str:
+        """The folder of its socket: another one where the path of its own is too long for a socket."""
+        return str(self.handle.get_postmaster_info().socket_dir)
+
     def url(self, name: str) -> str:
-        return f"postgresql+psycopg://postgres@/{name}?host={self.folder}"
+        return f"postgresql+psycopg://postgres@/{name}?host={self.socket}"
 
     def empty(self) -> str:
         """The URL of a new database without tables."""
@@ -52,7 +57,7 @@ class Server:
         self.run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def run(self, statement: sql.Composed | sql.SQL, name: str = "postgres") -> None:
-        with psycopg.connect(host=self.folder, user="postgres", dbname=name, autocommit=True) as connection:
+        with psycopg.connect(host=self.socket, user="postgres", dbname=name, autocommit=True) as connection:
             connection.execute(statement)
 
     def stop(self) -> None:
@@ -60,7 +65,7 @@ class Server:
         self._control("-m", "immediate", "stop")
 
     def start(self) -> None:
-        self._control("-o", f'-h "" -k {self.folder}', "-l", f"{self.folder}/log", "start")
+        self._control("-o", f'-h "" -k {self.socket}', "-l", f"{self.folder}/log", "start")
 
     def _new(self, template: str) -> str:
         name = f"test_{next(self._numbers)}"

@@ -68,16 +68,17 @@ def _on(url: str, *, rounds: int) -> dict[str, Any]:
         return [None] * len(records)
 
     commits = GroupCommit(commit, max_queued=10 * MAX_BATCH, max_batch=MAX_BATCH, name="decisions")
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ROWS}
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ROWS}
     made = 0
     for number in range(rounds + 1):
         for name in list(ROWS)[:: 1 if number % 2 else -1]:
             records = _records(made, ROWS[name])
             made += len(records)
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.process_time()
             took = _single(commit, records) if name == "single" else asyncio.run(_grouped(commits, records, int(name)))
             if number:  # the first round warms caches and compiles statements
-                found[name].append((len(records) / (time.perf_counter() - started), median(took)))
+                cpu_us = 1e6 * (time.process_time() - cpu) / len(records)
+                found[name].append((len(records) / (time.perf_counter() - started), median(took), cpu_us))
     commits.close(drain_s=10.0)
     with database.read() as connection:
         stored = decisions.counts(connection, now_s=0.0).total
@@ -114,15 +115,16 @@ async def _grouped(
     return took
 
 
-def _summary(found: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
+def _summary(found: dict[str, list[tuple[float, float, float]]]) -> dict[str, Any]:
     single, lone, many = found["single"], found["1"], found["256"]
     ratios = [ours[0] / peer[0] for ours, peer in zip(many, single, strict=True)]
     return {
         "ratio": round(median(ratios), 2),
         "ratio_range": [round(min(ratios), 2), round(max(ratios), 2)],
         "latency_ratio": round(median(ours[1] / peer[1] for ours, peer in zip(lone, single, strict=True)), 2),
-        "per_s": {name: round(median(rate for rate, _ in rows)) for name, rows in found.items()},
-        "median_ms": {name: round(1e3 * median(took for _, took in rows), 3) for name, rows in found.items()},
+        "per_s": {name: round(median(rate for rate, _, _ in rows)) for name, rows in found.items()},
+        "median_ms": {name: round(1e3 * median(took for _, took, _ in rows), 3) for name, rows in found.items()},
+        "cpu_us": {name: round(median(cpu for _, _, cpu in rows), 1) for name, rows in found.items()},
     }
 
 
@@ -190,6 +192,6 @@ def _postgresql() -> Iterator[str]:
 
     server = get_server(tempfile.mkdtemp(prefix="nba-pg-"), cleanup_mode="delete")
     try:
-        yield f"postgresql+psycopg://postgres@/postgres?host={server.pgdata}"
+        yield f"postgresql+psycopg://postgres@/postgres?host={server.get_postmaster_info().socket_dir}"
     finally:
         server.cleanup()
