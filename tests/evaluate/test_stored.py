@@ -9,10 +9,11 @@ from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate.diagnostics import selection
 from bandit_nba.evaluate.stored import read_log, read_whole
 from bandit_nba.learn.definition import OutcomeReward, RewardDefinition
+from bandit_nba.store import outcomes
 from bandit_nba.store.database import Database, sqlite_url
 from bandit_nba.store.outcomes import Outcome
 from tests.evaluate.logs import SCHEMA, record
-from tests.learn.tiny_world import decide, receive
+from tests.learn.tiny_world import decide
 
 IN_FORCE = RewardDefinition(wait="PT10S", outcomes={"accept": OutcomeReward(reward=1.0)})
 MONEY = RewardDefinition(
@@ -41,7 +42,7 @@ def filled(database: Database, n: int = 300) -> list[tuple[float, str, str, dict
         database,
         [record(i, segment="young", arm="a", channel=channels[i], reward_version=IN_FORCE.version) for i in range(n)],
     )
-    arrived = []
+    arrived, received = [], []
     for k in range(2 * n):
         at, amount = float(rng.uniform(0, n + 60)), float(rng.integers(1, 9))
         if k % 4:
@@ -52,7 +53,10 @@ def filled(database: Database, n: int = 300) -> list[tuple[float, str, str, dict
             customer = f"c{rng.integers(n)}"
             one = Outcome(id=f"o{k}", type="buy", payload_sha256=b"0" * 32, customer=customer, amount=amount)
             arrived.append((at, "buy", customer, amount))
-        receive(database, at, one)
+        received.append((at, one))
+    with database.write() as connection:
+        for at, one in received:
+            outcomes.insert(connection, [one], now_s=at)
     return arrived
 
 

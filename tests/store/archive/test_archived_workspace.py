@@ -1,5 +1,6 @@
 """What people and the learner do with a log, before and after its days went to the archive: the same."""
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -25,18 +26,24 @@ from bandit_nba.workspace import open_workspace
 from tests.promote import world
 
 NOW_S = world.START_S + 40 * 86_400.0
-N = 1_200
+N = 800
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Path:
-    """Decisions around midnight, all learned, and then as many again that no model has learned from."""
-    directory = tmp_path / "shop"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Decisions, all learned, and a day later as many again that no model has learned from."""
+    directory = tmp_path_factory.mktemp("archived") / "shop"
     workspace = world.make(directory)
     world.play(workspace, N, start_s=world.START_S, seed=7)
     learn(directory)
     world.play(workspace, N, start_s=world.START_S + 86_400.0, seed=8)
     return directory
+
+
+@pytest.fixture
+def shop(made: Path, tmp_path: Path) -> Path:
+    """A copy to change."""
+    return Path(shutil.copytree(made, tmp_path / "shop"))
 
 
 def learn(directory: Path, *, clock_s: float = NOW_S) -> str:
