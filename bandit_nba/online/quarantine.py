@@ -13,6 +13,7 @@ from bandit_nba.learn.log import Poison
 from bandit_nba.online import definitions
 from bandit_nba.store import audit_log, quarantine
 from bandit_nba.store import definitions as store_definitions
+from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.bulk import chunks
 from bandit_nba.store.database import Database
 from bandit_nba.store.learning import LearningStore
@@ -95,7 +96,7 @@ def _in_force(workspace: Workspace, database: Database) -> Workspace:
 
 
 def _tried(workspace: Workspace, database: Database, ids: Sequence[str], *, clock: Callable[[], float]) -> list[Poison]:
-    log = LearningStore(database, clock=clock, holder="replay")
+    log = LearningStore(database, clock=clock, holder="replay", archive=Archive(workspace.archive_folder))
     maker = ExampleMaker(
         workspace.policy.features, workspace.catalogue.facts, workspace.rewards, catalogue=log.catalogue
     )
