@@ -8,15 +8,15 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 import msgspec
 
 from bandit_nba.access.scopes import Scope as AccessScope
-from bandit_nba.errors import InputError
-from serve import logs
+from serve import logs, parameters
 from serve import problem as problems
 from serve.doorman import ANYBODY, Caller, Doorman
+from serve.parameters import Parameters
 from serve.problem import Kind, Problem
 from serve.refusal import Refused, refused
 from serve.traffic import Traffic
@@ -35,7 +35,9 @@ BODY_WITHIN_S = 10.0
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 """Of Prometheus' exposition format."""
 
-_HEADERS = {media: (b"content-type", media.encode()) for media in (JSON, problems.MEDIA_TYPE, TEXT)}
+OCTETS = "application/octet-stream"
+
+_HEADERS = {media: (b"content-type", media.encode()) for media in (JSON, problems.MEDIA_TYPE, TEXT, OCTETS)}
 _SECURITY = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -74,9 +76,8 @@ class Operation:
     """A method on a path: its handler, and all that the OpenAPI document says of it.
 
     takes: what the body may be, none for no body. media_types: how it may be written. replies: by status, what the body
-    may be. limit_bytes: longer bodies are refused with 413. refuses: what can go wrong beyond what all share. query:
-    parameters behind the question mark, each with the values that it may have, the first of which counts without it.
-    scope: what a key must be good for; None for what everybody may ask. answers: the media type of replies. explain:
+    may be. limit_bytes: longer bodies are refused with 413. refuses: what can go wrong beyond what all share. example:
+    of the body; shows: of the main answer. query: parameters behind the question mark, see `parameters`. scope: what a key must be good for; None for what everybody may ask. answers: the media type of replies. explain:
     makes the answer to an error, where it is not `reply_of`.
     """
 
@@ -91,7 +92,8 @@ class Operation:
     limit_bytes: int = MIB
     refuses: tuple[Kind, ...] = ()
     example: Any = None
-    query: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    shows: Any = None
+    query: Parameters = field(default_factory=dict)
     scope: AccessScope | None = None
     answers: str = JSON
     explain: "Callable[[Exception], Reply] | None" = None
@@ -184,7 +186,7 @@ async def send_reply(send: SendCallable, reply: Reply, *, with_body: bool = True
 
 async def _call(operation: Operation, scope: Scope, receive: ReceiveCallable, caller: Caller) -> Call:
     params = {name: _decoded(value) for name, value in scope.get("path_params", {}).items()}
-    query = _query(operation, scope.get("query_string", b"")) if operation.query else {}
+    query = parameters.read(operation.query, scope.get("query_string", b"")) if operation.query else {}
     if not operation.takes:
         return Call(params, b"", query=query, caller=caller)
     media_type, length = b"", 0
@@ -197,18 +199,6 @@ async def _call(operation: Operation, scope: Scope, receive: ReceiveCallable, ca
     if length > operation.limit_bytes:
         raise _too_large(operation)
     return Call(params, await _body(receive, operation), kind, query, caller)
-
-
-def _query(operation: Operation, sent: bytes) -> dict[str, str]:
-    """Every declared parameter with its value; what is not declared is refused."""
-    found = {name: allowed[0] for name, allowed in operation.query.items()}
-    for name, value in parse_qsl(sent.decode("latin-1"), keep_blank_values=True):
-        if name not in operation.query:
-            raise InputError("unknown parameter", where="query", got=name, allowed=", ".join(operation.query))
-        if value not in operation.query[name]:
-            raise InputError("is not allowed", where=name, got=value, allowed=", ".join(operation.query[name]))
-        found[name] = value
-    return found
 
 
 def _media_type(header: bytes, operation: Operation) -> str:

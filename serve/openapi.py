@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from serve import parameters
 from serve import problem as problems
 from serve.endpoint import Operation
 from serve.problem import Kind, Problem
@@ -39,22 +40,30 @@ def _operation(operation: Operation, schema_of: dict[str, Any]) -> dict[str, Any
         said["security"] = [{name: [operation.scope]} for name in _SECURITY]
     for name in _PLACE.findall(operation.path):
         said.setdefault("parameters", []).append(_parameter(name))
-    for name, allowed in operation.query.items():
-        schema = {"type": "string", "enum": list(allowed), "default": allowed[0]}
-        said.setdefault("parameters", []).append({"name": name, "in": "query", "schema": schema})
+    for name, one in operation.query.items():
+        said.setdefault("parameters", []).append(parameters.described(name, one))
     if operation.takes:
-        content: dict[str, Any] = {"schema": _one_of(operation.takes, schema_of)}
-        if operation.example is not None:
-            content["example"] = operation.example
+        content = _content(operation.takes, schema_of, operation.example)
         said["requestBody"] = {"required": True, "content": dict.fromkeys(operation.media_types, content)}
+    main = next(iter(operation.replies))
     said["responses"] = {
         str(status): {
             "description": _SUCCESS.get(status, "OK"),
-            **({"content": {operation.answers: {"schema": _one_of(kinds, schema_of)}}} if kinds else {}),
+            **(
+                {"content": {operation.answers: _content(kinds, schema_of, operation.shows if status == main else None)}}
+                if kinds
+                else {}
+            ),
         }
         for status, kinds in operation.replies.items()
     } | _refusals(operation)
     return said
+
+
+def _content(kinds: Sequence[Any], schema_of: dict[str, Any], example: object) -> dict[str, Any]:
+    """What a body may be; bytes are no JSON."""
+    schema = {"type": "string", "format": "binary"} if kinds == (bytes,) else _one_of(kinds, schema_of)
+    return {"schema": schema} | ({} if example is None else {"example": example})
 
 
 def _parameter(name: str) -> dict[str, Any]:

@@ -180,7 +180,7 @@ class Replica:
 
     async def put_profiles(self, profiles: Sequence[CustomerProfile]) -> list[NbaError | None]:
         """Keep profiles; errors by place."""
-        return await self._aside(self.profiles.put_batch, profiles)
+        return await self.aside(self.profiles.put_batch, profiles)
 
     async def activate(self, decision: str) -> DecisionRecord:
         """Let a decision count from now on; the decision as it is stored then.
@@ -192,27 +192,27 @@ class Replica:
         RefusedError
             If its time to be activated has run out.
         """
-        return await self._aside(self._activate, decision)
+        return await self.aside(self._activate, decision)
 
     async def override(self, decision: str, request: OverrideRequest) -> tuple[OverrideAnswer, bool]:
         """Keep what an employee chose instead, and whether that was known; raises as `Overriding.override`."""
-        return await self._aside(self.overriding.override, decision, request)
+        return await self.aside(self.overriding.override, decision, request)
 
     async def overridden(self, record: DecisionRecord) -> OverrideAnswer | None:
         """What an employee did in place of a decision, None if it stands."""
-        return await self._aside(self.overriding.of, record)
+        return await self.aside(self.overriding.of, record)
 
     async def pick(self, decision: str, request: PickRequest) -> tuple[PickAnswer, bool]:
         """Keep what somebody took of a ranking; True beside it where it was known. Raises as `Picking.pick` does."""
-        return await self._aside(self.picking.pick, decision, request)
+        return await self.aside(self.picking.pick, decision, request)
 
     async def explanation(self, decision: str, language: Language) -> ExplanationAnswer:
         """Why a decision came out as it did; raises as `Explaining.explain`."""
-        return await self._aside(self.explaining.explain, decision, language)
+        return await self.aside(self.explaining.explain, decision, language)
 
     async def decision(self, decision: str) -> DecisionRecord:
         """A decision as it is stored. Raises `UnknownIdError`."""
-        return await self._aside(self._decision, decision)
+        return await self.aside(self._decision, decision)
 
     async def channel_of(self, decision: str) -> str | None:
         """The channel that a decision was made for, None where there is no such decision."""
@@ -220,7 +220,7 @@ class Replica:
 
     async def channels_of(self, decisions: Collection[str]) -> dict[str, str]:
         """The channels of those of `decisions` that are known."""
-        return await self._aside(self._channels_of, decisions)
+        return await self.aside(self._channels_of, decisions)
 
     async def status(self) -> state.Status:
         """What goes on; at most a second old."""
@@ -230,7 +230,7 @@ class Replica:
         """Raise `StoreError` unless decisions can be stored now."""
         await self._watched(self._check)
 
-    async def _aside(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def aside(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """In a side thread; raises `StoreBusyError` at once where too much waits for one."""
         if self._aside_now >= SIDE_WAITING:
             raise StoreBusyError("too many calls wait", got=self._aside_now, hint="try again after a moment")
