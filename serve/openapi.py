@@ -50,7 +50,11 @@ def _operation(operation: Operation, schema_of: dict[str, Any]) -> dict[str, Any
         str(status): {
             "description": _SUCCESS.get(status, "OK"),
             **(
-                {"content": {operation.answers: _content(kinds, schema_of, operation.shows if status == main else None)}}
+                {
+                    "content": {
+                        operation.answers: _content(kinds, schema_of, operation.shows if status == main else None)
+                    }
+                }
                 if kinds
                 else {}
             ),
