@@ -16,6 +16,7 @@ from simulators.world import Outcome
 
 MOST_CONTACTS = 62  # as many as a window of 62 steps can hold: no cap
 DEFAULT_WINDOW = 4
+LOST = np.array([In.CHURNED])
 
 
 @dataclass
@@ -54,7 +55,9 @@ class Dynamics:
         self.log_hazard = stays[None, :, None] - loyal[:, None, None] - safe  # by stage, trouble, protection
         self.recurring = CUSTOMER * weeks
         self.log_stay = float(np.log1p(-settings.retention.leave_per_week) * weeks)
-        self.back = float(-np.expm1(np.log1p(-settings.retention.win_back_per_week) * weeks))
+        self.back = np.array([-np.expm1(np.log1p(-settings.retention.win_back_per_week) * weeks)])
+        self.comes_back = settings.retention.win_back_per_week > 0.0
+        self.renews = np.array([max(self.renewal_steps, 1)])
         self.fixed_leaving = not settings.retention.leave_per_week
         care = settings.care or Care(source="assumption: nothing goes wrong")
         fresh = np.array([stage in ("onboarding", "won_back") for stage in STAGES])
@@ -172,16 +175,17 @@ class Dynamics:
         else:
             left = customer & (u >= np.exp(self.log_stay * hazard))
         if self.renewal_steps:
-            age = state.t + 1 - state.joined
-            due = (customer & (age % self.renewal_steps == 0)).nonzero()[0]
+            age = state.joined - (state.t + 1)
+            age %= self.renews
+            due = (customer > age.astype(np.bool_)).nonzero()[0]
             if len(due):
                 kept = 1.0 - contracts.leaving(state.theta[due], hazard[due])
                 left[due] = u[due] >= kept * np.exp(self.log_stay * hazard[due])
         if self.lapse_steps:
             left |= customer & ~state.alive & (state.t + 1 - state.last_purchase >= self.lapse_steps)
         joins = responded > customer  # prospects and lost customers
-        if self.back:
-            joins |= (state.stage == In.CHURNED) & (u < self.back)
+        if self.comes_back:
+            joins |= (state.stage == LOST) & (u < self.back)
         return left, joins
 
     def _hazard(self, state: State) -> Floats:

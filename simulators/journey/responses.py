@@ -12,8 +12,9 @@ from simulators.journey.fatigue import gain_factor
 from simulators.journey.settings import JourneySettings
 from simulators.journey.state import State
 from simulators.journey.tables import MOST_ORGANIC, Tables
-from simulators.journey.uplift import response, sigmoid
+from simulators.journey.uplift import kept_and_room, sigmoid
 
+MOST_STEPS_KNOWN = 512
 LEVELS = (-20.0, 12.0)
 MOST_LOGIT = 300.0  # far beyond what matters, and far below where exp overflows
 
@@ -33,7 +34,6 @@ class Responses:
     appeal: Floats
     tastes: tuple[Floats, Floats]
     drifts: Bools
-    organic: Floats = field(init=False)  # by step, type and stage
     live: Bools = field(init=False)  # which arms there are, by step
     base: Floats = field(init=False)
     new: Floats | None = field(init=False, default=None)
@@ -41,7 +41,7 @@ class Responses:
     def __post_init__(self) -> None:
         step = np.arange(len(self.season))[:, None]
         self.live = (self.tables.arrives <= step) & (step < self.tables.retires)
-        self.organic = np.minimum(self.tables.organic * np.exp(self.season)[:, None, None], MOST_ORGANIC)
+        self._known: dict[int, tuple[Floats, Floats]] = {}
 
     def set_level(self, level: float) -> None:
         """Lay out level + appeal + heterogeneity x taste, float64 (P, K), for old and new tastes."""
@@ -85,19 +85,23 @@ class Responses:
         """Chance of a response at all for every arm, float64 (N, K)."""
         logits = self._taste(state, None)
         logits += self.tables.logits[state.code]
-        organic, freshness = self._of_customer(state)
-        gain = self.tables.gain[state.kind]
-        gain *= freshness[:, None]
-        return response(organic[:, None], gain, self.tables.harm[state.kind], self._appeal(logits, state.t))
+        kept, room = self._parts(state.t)
+        filled = room[state.kind, state.stage]
+        filled *= gain_factor(state.fatigue, self.settings.fatigue)[:, None]
+        filled *= self._appeal(logits, state.t)
+        filled += kept[state.kind, state.stage]
+        return filled
 
     def chosen(self, state: State, arm: Ints) -> Floats:
         """Chance of a response to each customer's own arm, float64 (N,)."""
         logits = self._taste(state, arm)
         logits += self.tables.logits[state.code, arm]
-        organic, freshness = self._of_customer(state)
-        gain = self.tables.gain[state.kind, arm]
-        gain *= freshness
-        return response(organic, gain, self.tables.harm[state.kind, arm], self._appeal(logits, state.t))
+        kept, room = self._parts(state.t)
+        filled = room[state.kind, state.stage, arm]
+        filled *= gain_factor(state.fatigue, self.settings.fatigue)
+        filled *= self._appeal(logits, state.t)
+        filled += kept[state.kind, state.stage, arm]
+        return filled
 
     def _taste(self, state: State, arm: Ints | None) -> Floats:
         """Level, appeal and taste: all arms (N, K), or one for each customer (N,)."""
@@ -119,10 +123,16 @@ class Responses:
         logits += self.season[t]
         return sigmoid(logits)
 
-    def _of_customer(self, state: State) -> tuple[Floats, Floats]:
-        """Organic chance, and what fatigue leaves of gains, each (N,)."""
-        freshness = gain_factor(state.fatigue, self.settings.fatigue)
-        return self.organic[state.t][state.kind, state.stage], freshness
+    def _parts(self, t: int) -> tuple[Floats, Floats]:
+        """`kept_and_room` of step t, whose season moves organic responses, too; made once a step."""
+        found = self._known.get(t)
+        if found is None:
+            tables = self.tables
+            organic = np.minimum(tables.organic * np.exp(self.season[t]), MOST_ORGANIC)
+            if len(self._known) >= MOST_STEPS_KNOWN:
+                self._known.clear()
+            found = self._known[t] = kept_and_room(organic, tables.gain, tables.harm)
+        return found
 
 
 def level_of(responses: Responses, state: State, target: float) -> float | None:
@@ -130,11 +140,11 @@ def level_of(responses: Responses, state: State, target: float) -> float | None:
     responses.set_level(0.0)
     mask = responses.eligible(state)
     logits = responses.base[state.profile] + responses.tables.logits[state.code] + responses.season[0]
-    organic, freshness = (column[:, None] for column in responses._of_customer(state))
-    gain, harm = responses.tables.gain[state.kind] * freshness, responses.tables.harm[state.kind]
+    kept, room = (part[state.kind, state.stage] for part in responses._parts(0))
+    room = room * gain_factor(state.fatigue, responses.settings.fatigue)[:, None]
 
     def excess(level: float) -> float:
-        p = response(organic, gain, harm, sigmoid(logits + level))
+        p = kept + room * sigmoid(logits + level)
         return float(np.where(mask, p, p[:, :1])[:, 1:].mean(axis=0).max()) - target
 
     if excess(LEVELS[0]) > 0.0 or excess(LEVELS[1]) < 0.0:

@@ -27,10 +27,13 @@ def by_type(uplift: Uplift) -> tuple[Floats, Floats, Floats]:
     return organic, gain, harm
 
 
-def response(organic: Floats, gain: Floats, harm: Floats, appeal: Floats) -> Floats:
-    """p for arrays that broadcast; `appeal` is g(x, a); `gain` includes fatigue, and like `harm` is 0 for no action."""
-    p: Floats = organic + (gain * (1.0 - organic) * appeal - harm * organic)
-    return p
+def kept_and_room(organic: Floats, gain: Floats, harm: Floats) -> tuple[Floats, Floats]:
+    """What of p does not depend on the appeal, o (1 - harm), and what the appeal fills, gain (1 - o).
+
+    organic: (types, S). gain, harm: (types, K), 0 for no action. Both results float64 (types, S, K).
+    """
+    o = organic[:, :, None]
+    return o * (1.0 - harm[:, None, :]), gain[:, None, :] * (1.0 - o)
 
 
 def sigmoid(logits: Floats) -> Floats:
