@@ -42,7 +42,7 @@ def audit(
 
     Eligible set, expected rewards and distribution come from facts, channel, time and versions; the chosen arm from the
     logged distribution, the decision's id and its salt. One test over all choices (randomised PIT, 20 bins) tells
-    whether they follow the logged distributions.
+    whether they follow the logged distributions. Decisions that were imported were made elsewhere: they are left out.
 
     Examples:
 
@@ -93,7 +93,9 @@ def _audit(
             task = bar.add_task("", total=total if limit is None or total is None else min(total, limit))
             source = StoredPast(database, workspace.salts)
             return audit_records(
-                past_records(database, since_s=start, limit=limit, archive=Archive(workspace.archive_folder)),
+                past_records(
+                    database, since_s=start, limit=limit, archive=Archive(workspace.archive_folder), imported=False
+                ),
                 source,
                 rng=np.random.default_rng(seed),
                 progress=lambda rows: bar.advance(task, rows),

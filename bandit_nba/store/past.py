@@ -45,10 +45,12 @@ def past_records(
     limit: int | None = None,
     page: int = PAGE,
     archive: Archive = NO_ARCHIVE,
+    imported: bool = True,
 ) -> Iterator[DecisionRecord]:
     """At most `limit` decisions made at or after `since_s`, in (decided_at, id) order, read page by page.
 
-    archive: where rows lie whose large columns have left the store. Each page is a short snapshot of its own, so that a
+    archive: where rows lie whose large columns have left the store. imported: with those that were made elsewhere, of
+    which nothing can be made again. Each page is a short snapshot of its own, so that a
     long audit does not keep the write-ahead log from being reused.
     """
     at_since: set[str] = set()  # ids already read that were decided at `since_s` itself
@@ -57,7 +59,7 @@ def past_records(
         with database.read() as connection:
             found = decisions.scan(connection, since_s=since_s, batch=size + len(at_since))
             records = list(islice((record for record in found if record.id not in at_since), size))
-        yield from archive.records(records)
+        yield from archive.records([record for record in records if imported or record.origin is None])
         if len(records) < size:
             return
         limit = None if limit is None else limit - size

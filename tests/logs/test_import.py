@@ -207,6 +207,14 @@ def test_a_table_with_propensities_warms_the_learner_and_can_be_judged(shop, tmp
     assert found.imported == {}  # those came before
 
 
+def test_the_audit_makes_again_what_was_made_here(shop, tmp_path):
+    rich_world.play(open_workspace(shop), 50, seed=4)
+    taken(shop, csv_log(tmp_path / "old.csv"), columns=MAPPING)
+    arguments = ["audit", str(shop), "--json"]
+    result = CliRunner().invoke(application(arguments), arguments)
+    assert (result.exit_code, msgspec.json.decode(result.stdout)["rows"]) == (0, 50)
+
+
 def test_the_judge_says_how_many_of_its_rows_were_imported(shop, tmp_path):
     rich_world.play(open_workspace(shop), 300, seed=4, start_s=rich_world.START_S - 86_400.0)
     early = rich_world.learn(shop, now_s=rich_world.START_S - 10.0)
