@@ -11,7 +11,7 @@ from typing import Any
 from tests.faults.history import History
 
 TIMEOUT_S = 20.0
-PAUSE_S = 0.012
+PAUSE_S = 0.016
 FAR_S = 4.0
 """An outcome may come this much later than its decision; the wait for outcomes is less than half of it."""
 TYPES = ("click", "accept", "purchase", "reject")

@@ -66,7 +66,7 @@ def kill_learner(world: World, rounds: int) -> None:
 
 def kill_start(world: World, rounds: int) -> None:
     """kill -9 of a replica and of the learner while they start, also on the log that a kill left."""
-    for _ in range(2 * rounds):
+    for _ in range(rounds):
         for process in (world.replicas[0], world.learners[0]):
             call = world.rng.choice(("write", "fsync"))
             process.kill()

@@ -12,14 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-import uvicorn
-
-from bandit_nba.online.learning_loop import LearningLoop
-from bandit_nba.online.replica import Replica
 from bandit_nba.store import sqlite as store
-from bandit_nba.store.database import Database
 from bandit_nba.workspace import Workspace, open_workspace
-from serve.app import create_app
 from serve.logs import write_logs
 from tests.faults.shim import attached
 
@@ -30,12 +24,20 @@ LEASE_S = 2.0
 
 def replica(workspace: Workspace, port: int) -> None:
     """Serve over HTTP until SIGTERM."""
+    import uvicorn  # each role loads what it needs: many processes are started
+
+    from bandit_nba.online.replica import Replica
+    from serve.app import create_app
+
     app = create_app(Replica.open(workspace, clock=clock()))
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, lifespan="on")
 
 
 def learner(workspace: Workspace, _port: int) -> None:
     """Learn until SIGTERM."""
+    from bandit_nba.online.learning_loop import LearningLoop
+    from bandit_nba.store.database import Database
+
     database = Database.open(workspace.database_url)
     loop = LearningLoop.open(workspace, database, clock=clock(), lease_s=LEASE_S)
     loop.start()
