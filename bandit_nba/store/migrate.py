@@ -25,7 +25,9 @@ from bandit_nba.store.database import Database, is_missing
 log = logging.getLogger("nba.store")
 
 WAIT_S = 900.0
-"""How long a process waits for another that migrates the same file."""
+"""How long a process waits for another that migrates the same store."""
+
+_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ def _patiently(run: Callable[[], Migrated]) -> Migrated:
         except StoreBusyError:  # another process migrates, or a service of the release before still writes
             if time.monotonic() > deadline:
                 raise
+        time.sleep(_PAUSE_S)
 
 
 def _copy(path: Path, before: str, now_s: float) -> Path:

@@ -89,5 +89,11 @@ def _read_only(driver: "psycopg.Connection[Any]", _entry: object) -> None:
 
 def _refuse_closed(driver: "psycopg.Connection[Any]", _entry: object, _fairy: object) -> None:
     """A server says nothing to an idle client; what there is to read is its farewell. All other connections go, too."""
-    if driver.closed or select.select([driver.fileno()], [], [], 0)[0]:
+    if driver.closed or _has_news(driver.fileno()):
         raise sa.exc.InvalidatePoolError
+
+
+def _has_news(descriptor: int) -> bool:
+    asked = select.poll()  # `select.select` takes no descriptor above 1,023, which a busy service soon has
+    asked.register(descriptor, select.POLLIN)
+    return bool(asked.poll(0))
