@@ -66,6 +66,7 @@ class JourneyEnv(gym.Env[Any, Any]):
         who = np.array([given.get("customer", drawn[0])], dtype=np.int64)
         self._state = self.world.again(self._pool.at(who), int(given.get("replication", drawn[1])))
         self._chances = episode(self._state.stream, self.world.steps)
+        self._fixed = self.observer.fixed(self._state)
         return self._seen(self._state)
 
     def step(self, action: np.int64) -> tuple[Singles, float, bool, bool, dict[str, Any]]:
@@ -74,8 +75,9 @@ class JourneyEnv(gym.Env[Any, Any]):
         if state is None:
             raise gym.error.ResetNeeded("call reset before step")
         refused = not self._mask[0, action]
-        arm = np.zeros(1, dtype=np.int64) if refused else np.array([action], dtype=np.int64)
-        outcome = self.world.advance(state, arm, self._p[:, arm[0]], self._chances[state.t])
+        done = 0 if refused else int(action)
+        arm = np.array([done])
+        outcome = self.world.advance(state, arm, self._p[:, done], self._chances[state.t])
         seen, info = self._seen(state)
         info["refused"] = refused
         earned = outcome.value if self.reward_kind == "money" else outcome.reward
@@ -86,7 +88,7 @@ class JourneyEnv(gym.Env[Any, Any]):
         q = self._p[0] * self.world.responses.within[state.channel[0]]
         mask = self._mask[0]
         info = {"action_mask": mask.view(np.int8), "q": q}
-        return self.observer(state)[0], info
+        return self.observer.moving(state, self._fixed.copy())[0], info
 
 
 class JourneyVectorEnv(VectorEnv[Any, Any, Any]):

@@ -17,6 +17,7 @@ from simulators.world import Outcome
 MOST_CONTACTS = 62  # as many as a window of 62 steps can hold: no cap
 DEFAULT_WINDOW = 4
 LOST = np.array([In.CHURNED])
+ONE = np.array([1])
 
 
 @dataclass
@@ -79,7 +80,8 @@ class Dynamics:
 
     def consents(self, state: State) -> Bools:
         """Whether the customer agrees to the channel of the moment, bool (N,)."""
-        return (state.consent >> state.channel & 1).astype(np.bool_)
+        agreed: Bools = (state.consent >> state.channel & ONE).astype(np.bool_)
+        return agreed
 
     def awake(self, state: State) -> Bools:
         """Whether the channel may be used at this hour, bool (N,)."""
@@ -89,6 +91,7 @@ class Dynamics:
         """The whole period; `chance` is that of a response to `arm`."""
         t = state.t
         u = uniforms(state.stream, t + 1) if u is None else u
+        now, later = np.array([t]), np.array([t + 1])
         contacted = arm > 0
         responded = u[Purpose.RESPONSE] < chance
         delay_s, reward = self._answers(state, responded, u)
@@ -98,14 +101,12 @@ class Dynamics:
         also: dict[str, Floats | Ints | Bools] = {"opted_out": self._tire(state, contacted, u[Purpose.OPT_OUT])}
         if self.settings.purchases is not None:
             also["amount"] = self._buy(state, u, value)
-        hazard = self._hazard(state)
-        left, joins = self._leave(state, responded, hazard, u[Purpose.CHURN])
+        hazard = self._hazard(state, now)
+        left, joins = self._leave(state, responded, hazard, u[Purpose.CHURN], later)
         self._care(state, u[Purpose.ISSUE])
-        self._happen(state, u[Purpose.LIFE_EVENT])
-        state.t = t + 1
-        self._move(state, joins, left, hazard)
+        self._happen(state, u[Purpose.LIFE_EVENT], later)
+        self._move(state, joins, left, hazard, later)
         self.moment(state, u[Purpose.CHANNEL], u[Purpose.HOUR])
-        state.t = t  # the world counts steps; chunks of it share the count
         return Outcome(arm, responded, delay_s, reward, value, left, also)
 
     def _answers(self, state: State, responded: Bools, u: Floats) -> tuple[Floats, Floats]:
@@ -133,18 +134,14 @@ class Dynamics:
 
     def _tire(self, state: State, contacted: Bools, u: Floats) -> Bools:
         """Fatigue, the contacts in the window, and consents withdrawn; who opted out, bool (N,)."""
-        law = self.settings.fatigue
         state.contacts += state.contacts
         state.contacts |= contacted
         state.contacts &= self.window
-        out = contacted.copy()
-        rows = contacted.nonzero()[0]
+        out = u < fatigue.opt_out_chance(state.fatigue, self.settings.fatigue)
+        out &= contacted
+        rows = out.nonzero()[0]
         if len(rows):
-            tired = state.fatigue[rows]
-            leaves = u[rows] < fatigue.opt_out_chance(tired, law)
-            out[rows] = leaves
-            gone = rows[leaves]
-            state.consent[gone] &= ~(1 << state.channel[gone])
+            state.consent[rows] &= ~(1 << state.channel[rows])
         state.fatigue *= self.decay
         state.fatigue += contacted * self.tables.weight[state.channel]
         return out
@@ -167,7 +164,7 @@ class Dynamics:
             value[rows] += law.margin * amounts[rows]
         return amounts
 
-    def _leave(self, state: State, responded: Bools, hazard: Floats, u: Floats) -> tuple[Bools, Bools]:
+    def _leave(self, state: State, responded: Bools, hazard: Floats, u: Floats, later: Ints) -> tuple[Bools, Bools]:
         """Who leaves and who comes, bool (N,) each."""
         customer = CUSTOMER[state.stage]
         if self.fixed_leaving:
@@ -175,7 +172,7 @@ class Dynamics:
         else:
             left = customer & (u >= np.exp(self.log_stay * hazard))
         if self.renewal_steps:
-            age = state.joined - (state.t + 1)
+            age = state.joined - later
             age %= self.renews
             due = (customer > age.astype(np.bool_)).nonzero()[0]
             if len(due):
@@ -188,9 +185,9 @@ class Dynamics:
             joins |= (state.stage == LOST) & (u < self.back)
         return left, joins
 
-    def _hazard(self, state: State) -> Floats:
+    def _hazard(self, state: State, now: Ints) -> Floats:
         """exp(issue I + fatigue F - protection P - loyal L), float64 (N,)."""
-        protected = state.protected > state.t
+        protected = state.protected > now
         exponent: Floats = self.log_hazard[state.stage, state.issue.view(np.int8), protected.view(np.int8)]
         exponent += self.wear * state.fatigue
         return np.exp(exponent, out=exponent)
@@ -200,33 +197,35 @@ class Dynamics:
         if self.settings.care is not None:
             state.issue[:] = np.where(state.issue, u >= self.heals, u < self.trouble[state.stage])
 
-    def _happen(self, state: State, u: Floats) -> None:
+    def _happen(self, state: State, u: Floats, later: Ints) -> None:
         """Windows of life events close, and new ones open."""
         if self.events is None:
             return
-        state.event *= state.event_until > state.t + 1
+        state.event *= state.event_until > later
         kind = life_events.drawn(self.events, state.profile, u)
         rows = kind.nonzero()[0]
         if len(rows):
             state.event[rows] = kind[rows]
-            state.event_until[rows] = state.t + 1 + self.event_steps[kind[rows]]
+            state.event_until[rows] = later + self.event_steps[kind[rows]]
 
-    def _move(self, state: State, joins: Bools, left: Bools, hazard: Floats) -> None:
-        """The life cycle, and what begins and ends with it; `state.t` is the next step already."""
+    def _move(self, state: State, joins: Bools, left: Bools, hazard: Floats, later: Ints) -> None:
+        """The life cycle, and what begins and ends with it; `later` is the next step."""
         stage = moved(
             state.stage,
-            state.t - state.since,
+            later - state.since,
             joins=joins,
             leaves=left,
             at_risk=hazard > self.risk_above,
             onboarding_steps=self.settles,
             loyal_steps=self.lasts,
         )
-        state.since[stage != state.stage] = state.t
-        state.stage[:] = stage
+        changed = stage != state.stage
+        if np.count_nonzero(changed):
+            state.since[changed] = later
+            state.stage[:] = stage
         if np.count_nonzero(joins):
-            state.joined[joins] = state.t
-            state.last_purchase[joins] = state.t
+            state.joined[joins] = later
+            state.last_purchase[joins] = later
             state.alive[joins] = True
         if np.count_nonzero(left):
             state.issue[left] = False

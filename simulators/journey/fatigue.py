@@ -23,5 +23,7 @@ def gain_factor(fatigue: Floats, law: Fatigue) -> Floats:
 
 
 def opt_out_chance(fatigue: Floats, law: Fatigue) -> Floats:
-    """Chance that a contact made at F ends the consent for its channel."""
-    return np.minimum(law.opt_out * np.exp(law.opt_out_growth * fatigue), 1.0)
+    """Chance that a contact made at F ends the consent for its channel; 1 and above: it certainly does."""
+    chance = np.exp(law.opt_out_growth * fatigue)
+    chance *= law.opt_out
+    return chance

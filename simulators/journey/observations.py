@@ -45,8 +45,16 @@ class Observer:
 
     def __call__(self, state: State) -> Singles:
         """Float32 (N, D)."""
-        seen = np.empty((len(state), len(self.names)), dtype=np.float32)
+        return self.moving(state, self.fixed(state))
+
+    def fixed(self, state: State) -> Singles:
+        """What stays for a whole episode, float32 (N, D), zeros elsewhere."""
+        seen = np.zeros((len(state), len(self.names)), dtype=np.float32)
         seen[:, : self.code_at] = self.traits[state.profile]
+        return seen
+
+    def moving(self, state: State, seen: Singles) -> Singles:
+        """Write what changes beside what is fixed; `seen` is changed and given back."""
         seen[:, self.code_at : self.numbers_at] = self.of_code[state.code]
         numbers = seen[:, self.numbers_at : self.owned_at]
         numbers[:, 0] = state.t - state.joined
