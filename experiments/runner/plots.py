@@ -49,11 +49,24 @@ def matrix(found: Duels, *, title: str) -> Figure:
     for i in range(size):
         for j in range(size):
             if i != j:
-                axes.text(j, i, f"{found.wins[i, j]}-{found.losses[i, j]}", ha="center", va="center", fontsize=7)
+                axes.text(
+                    j,
+                    i,
+                    f"{found.wins[i, j]}-{found.losses[i, j]}",
+                    ha="center",
+                    va="center",
+                    fontsize=7,
+                    color=_ink(net[i, j] / most),
+                )
     axes.set_xticks(range(size), found.policies, rotation=45, ha="right", fontsize=8)
     axes.set_yticks(range(size), found.policies, fontsize=8)
     axes.set_title(title, fontsize=9)
     return figure
+
+
+def _ink(share: float) -> str:
+    """White on the dark ends of the scale."""
+    return "white" if abs(share) > 0.6 else "black"
 
 
 def stacked(table: pd.DataFrame, *, x: str, ylabel: str) -> Figure:

@@ -1,0 +1,1 @@
+"""Does a simulated log look like a given real one?"""
