@@ -15,6 +15,7 @@ def analyse(frame: pd.DataFrame) -> Report:
     found = duels(frame, policies)
     versus = against(frame, OURS)
     lost = [row["against"] for row in versus.to_dict("records") if row["wins"] <= row["losses"]]
+    worlds = frame[frame["scenario"].str.startswith("telco")]
     verdict = "more significant wins than losses against every peer" if not lost else f"does not beat {', '.join(lost)}"
     scenarios = sorted(frame["scenario"].unique())
     shown = [name for name in scenarios if name.startswith("telco")] or scenarios[:6]
@@ -27,6 +28,7 @@ def analyse(frame: pd.DataFrame) -> Report:
     return Report(
         tables={
             "default_against_peers": versus,
+            "on_worlds": against(worlds, OURS) if len(worlds) else pd.DataFrame(),
             "wins_and_losses": wins,
             "where_default_loses": _losses(frame),
             "mean_reward": by_scenario(frame, "expected", policies=policies),

@@ -29,6 +29,7 @@ SHIPPED = {
     "long-term",
     "ope-coverage",
     "segment-vs-individual",
+    "tuning",
 }
 TEMPLATE = Path("bandit_nba/templates/telco/policy.toml")
 

@@ -1,0 +1,1 @@
+"""What was compared before the default policy's settings were chosen, on development data sets, worlds and seeds."""
