@@ -23,7 +23,6 @@ from gymnasium.vector.utils import batch_space
 from bandit_nba.decide.batch import Bools, Floats, Ints
 from bandit_nba.errors import SettingsError
 from simulators.journey import JourneyWorld, State, named
-from simulators.journey.draws import episode
 from simulators.journey.observations import LIMIT, Observer, Singles
 from simulators.registry import make
 from simulators.world import Outcome
@@ -65,7 +64,7 @@ class JourneyEnv(gym.Env[Any, Any]):
         given = options or {}
         who = np.array([given.get("customer", drawn[0])], dtype=np.int64)
         self._state = self.world.again(self._pool.at(who), int(given.get("replication", drawn[1])))
-        self._chances = episode(self._state.stream, self.world.steps)
+        self._foreseen = self.world.foresee(self._state, self.world.steps)
         self._fixed = self.observer.fixed(self._state)
         return self._seen(self._state)
 
@@ -77,7 +76,7 @@ class JourneyEnv(gym.Env[Any, Any]):
         refused = not self._mask[0, action]
         done = 0 if refused else int(action)
         arm = np.array([done])
-        outcome = self.world.advance(state, arm, self._p[:, done], self._chances[state.t])
+        outcome = self.world.advance(state, arm, self._p[:, done], self._foreseen.at(state.t))
         seen, info = self._seen(state)
         info["refused"] = refused
         earned = outcome.value if self.reward_kind == "money" else outcome.reward

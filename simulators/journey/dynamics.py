@@ -1,6 +1,7 @@
 """What a period does to customers, once their decision was carried out."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,24 @@ MOST_CONTACTS = 62  # as many as a window of 62 steps can hold: no cap
 DEFAULT_WINDOW = 4
 LOST = np.array([In.CHURNED])
 ONE = np.array([1])
+
+
+class Foreseen(NamedTuple):
+    """What no decision changes in one step of n customers, or in n steps of one.
+
+    u: uniforms (WORLD, n). channel, hour: of the next moment. kind: of a new life event, 0 for none; None in worlds
+    without.
+    """
+
+    u: Floats
+    channel: Ints
+    hour: Ints
+    kind: Ints | None
+
+    def at(self, t: int) -> "Foreseen":
+        """Step t of one customer."""
+        kind = None if self.kind is None else self.kind[t : t + 1]
+        return Foreseen(self.u[:, t : t + 1], self.channel[t : t + 1], self.hour[t : t + 1], kind)
 
 
 @dataclass
@@ -66,12 +85,23 @@ class Dynamics:
         self.trouble = -np.expm1(-rate)
         self.heals = float(-np.expm1(-care.self_healing_per_week * weeks))
 
-    def moment(self, state: State, u_channel: Floats, u_hour: Floats) -> None:
-        """Where and when each customer is met next: channel, hour, and all that follows from them."""
-        (u_channel[:, None] < self.tables.attention[state.persona]).argmax(axis=1, out=state.channel)
+    def met(self, persona: Ints, u_channel: Floats, u_hour: Floats) -> tuple[Ints, Ints]:
+        """Where and when customers are met: channel and hour, int64 (n,) each."""
+        channel: Ints = (u_channel[:, None] < self.tables.attention[persona]).argmax(axis=1)
+        return channel, (24.0 * u_hour).astype(np.int64)
+
+    def foresee(self, profile: Ints, persona: Ints, u: Floats) -> Foreseen:
+        """What no decision changes, from uniforms (WORLD, n)."""
+        channel, hour = self.met(persona, u[Purpose.CHANNEL], u[Purpose.HOUR])
+        kind = None if self.events is None else life_events.drawn(self.events, profile, u[Purpose.LIFE_EVENT])
+        return Foreseen(u, channel, hour, kind)
+
+    def moment(self, state: State, channel: Ints, hour: Ints) -> None:
+        """Let customers be met here and now, with all that follows."""
+        state.channel[:] = channel
+        state.hour[:] = hour
         reachable = self.consents(state)
         if not self.silent:
-            np.multiply(u_hour, 24.0, out=state.hour, casting="unsafe")
             reachable &= self.awake(state)
         if self.capped:
             reachable &= np.bitwise_count(state.contacts) < self.cap
@@ -87,10 +117,12 @@ class Dynamics:
         """Whether the channel may be used at this hour, bool (N,)."""
         return self.tables.awake[state.channel, state.hour]
 
-    def step(self, state: State, arm: Ints, chance: Floats, u: Floats | None) -> Outcome:
-        """The whole period; `chance` is that of a response to `arm`."""
+    def step(self, state: State, arm: Ints, chance: Floats, foreseen: Foreseen | None) -> Outcome:
+        """The whole period; `chance` is that of a response to `arm`; `foreseen` where it was drawn before."""
         t = state.t
-        u = uniforms(state.stream, t + 1) if u is None else u
+        if foreseen is None:
+            foreseen = self.foresee(state.profile, state.persona, uniforms(state.stream, t + 1))
+        u = foreseen.u
         now, later = np.array([t]), np.array([t + 1])
         contacted = arm > 0
         responded = u[Purpose.RESPONSE] < chance
@@ -104,9 +136,10 @@ class Dynamics:
         hazard = self._hazard(state, now)
         left, joins = self._leave(state, responded, hazard, u[Purpose.CHURN], later)
         self._care(state, u[Purpose.ISSUE])
-        self._happen(state, u[Purpose.LIFE_EVENT], later)
+        if foreseen.kind is not None:
+            self._happen(state, foreseen.kind, later)
         self._move(state, joins, left, hazard, later)
-        self.moment(state, u[Purpose.CHANNEL], u[Purpose.HOUR])
+        self.moment(state, foreseen.channel, foreseen.hour)
         return Outcome(arm, responded, delay_s, reward, value, left, also)
 
     def _answers(self, state: State, responded: Bools, u: Floats) -> tuple[Floats, Floats]:
@@ -197,12 +230,9 @@ class Dynamics:
         if self.settings.care is not None:
             state.issue[:] = np.where(state.issue, u >= self.heals, u < self.trouble[state.stage])
 
-    def _happen(self, state: State, u: Floats, later: Ints) -> None:
+    def _happen(self, state: State, kind: Ints, later: Ints) -> None:
         """Windows of life events close, and new ones open."""
-        if self.events is None:
-            return
         state.event *= state.event_until > later
-        kind = life_events.drawn(self.events, state.profile, u)
         rows = kind.nonzero()[0]
         if len(rows):
             state.event[rows] = kind[rows]

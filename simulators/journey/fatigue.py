@@ -19,7 +19,8 @@ def decay(law: Fatigue, *, weeks: float) -> float:
 
 def gain_factor(fatigue: Floats, law: Fatigue) -> Floats:
     """exp(-response F)."""
-    return np.exp(-law.response * fatigue)
+    worn = fatigue * -law.response
+    return np.exp(worn, out=worn)
 
 
 def opt_out_chance(fatigue: Floats, law: Fatigue) -> Floats:

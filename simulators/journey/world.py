@@ -11,9 +11,9 @@ from simulators.journey import contracts, purchases
 from simulators.journey.calendar import season
 from simulators.journey.catalogue import ASSUMED, journey_catalogue, starting
 from simulators.journey.delays import ChannelDelays
-from simulators.journey.draws import Purpose, streams, uniforms
+from simulators.journey.draws import Purpose, episode, streams, uniforms
 from simulators.journey.drift import drifting
-from simulators.journey.dynamics import Dynamics
+from simulators.journey.dynamics import Dynamics, Foreseen
 from simulators.journey.life_events import per_step
 from simulators.journey.lifecycle import CUSTOMER, STAGES
 from simulators.journey.population import event_rates, member_sets, population, type_shares, utility
@@ -152,7 +152,7 @@ class JourneyWorld:
                 state.margin += np.where(state.owned & tables_.bought[k], offer.margin, 0.0)
         for part in self._parts(state):
             u = uniforms(part.stream, 0, first=Purpose.CHANNEL, count=2)
-            self.dynamics.moment(part, u[0], u[1])
+            self.dynamics.moment(part, *self.dynamics.met(part.persona, u[0], u[1]))
         return state
 
     def channel(self, state: State) -> Ints:
@@ -202,13 +202,11 @@ class JourneyWorld:
         here.stream[:] = streams((self.seed, 0x57E9, replication), here.customer)
         if here.t == 0:
             u = uniforms(here.stream, 0, first=Purpose.CHANNEL, count=2)
-            self.dynamics.moment(here, u[0], u[1])
+            self.dynamics.moment(here, *self.dynamics.met(here.persona, u[0], u[1]))
         return here
 
-    def step(self, state: State, arm: Ints, *, u: Floats | None = None) -> Outcome:
+    def step(self, state: State, arm: Ints) -> Outcome:
         """Do arm (N,) for each customer and let the period pass; `state` is changed in place.
-
-        u: this step's uniforms (WORLD, N), where they were made before, as for one customer's whole episode.
 
         Raises
         ------
@@ -222,14 +220,17 @@ class JourneyWorld:
         self.responses.check(state, arm)
         arm = self._within_budget(state, arm)
         if len(state) <= CHUNK:
-            return self.advance(state, arm, self.responses.chosen(state, arm), u)
-        outcome = _joined([self._part_step(part, arm[at], u, at) for part, at in self._slices(state)])
+            return self.advance(state, arm, self.responses.chosen(state, arm))
+        outcome = _joined([self._part_step(part, arm[at]) for part, at in self._slices(state)])
         state.t += 1
         return outcome
 
-    def advance(self, state: State, arm: Ints, chance: Floats, u: Floats | None) -> Outcome:
-        """As `step`, for arms known to be eligible and affordable, whose chances of a response are known, too."""
-        outcome = self.dynamics.step(state, arm, chance, u)
+    def advance(self, state: State, arm: Ints, chance: Floats, foreseen: Foreseen | None = None) -> Outcome:
+        """As `step`, for arms known to be eligible and affordable, whose chances of a response are known, too.
+
+        foreseen: what no decision changes, where it was drawn before, as for one customer's whole episode.
+        """
+        outcome = self.dynamics.step(state, arm, chance, foreseen)
         state.t += 1
         return outcome
 
@@ -247,9 +248,14 @@ class JourneyWorld:
             readable=np.ones(n, dtype=np.bool_),
         )
 
-    def _part_step(self, part: State, arm: Ints, u: Floats | None, at: slice) -> Outcome:
-        mine = None if u is None else u[:, at]
-        return self.dynamics.step(part, arm, self.responses.chosen(part, arm), mine)
+    def _part_step(self, part: State, arm: Ints) -> Outcome:
+        return self.dynamics.step(part, arm, self.responses.chosen(part, arm), None)
+
+    def foresee(self, state: State, steps: int) -> Foreseen:
+        """What no decision changes in so many steps of one customer, from step 0 on."""
+        one = np.zeros(steps, dtype=np.int64)
+        u = episode(state.stream, steps)[:, :, 0].T
+        return self.dynamics.foresee(state.profile[one], state.persona[one], np.ascontiguousarray(u))
 
     def _slices(self, state: State) -> Iterator[tuple[State, slice]]:
         for start in range(0, len(state), CHUNK):

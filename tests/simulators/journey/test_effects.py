@@ -172,7 +172,8 @@ def test_solved_troubles_keep_customers() -> None:
     help_arm = [a.id for a in world.catalogue.arms].index("technical_help")
     state = world.start(40_000)
     state.issue[:] = state.stage > 0
-    world.dynamics.moment(state, uniform(state.stream, 0, Purpose.CHANNEL), uniform(state.stream, 0, Purpose.HOUR))
+    where, when = (uniform(state.stream, 0, purpose) for purpose in (Purpose.CHANNEL, Purpose.HOUR))
+    world.dynamics.moment(state, *world.dynamics.met(state.persona, where, when))
     arm = np.where(world.eligible(state)[:, help_arm], help_arm, 0)
     outcome = world.step(state, arm)
     solved = outcome.responded & (arm == help_arm)
