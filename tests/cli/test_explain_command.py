@@ -15,6 +15,7 @@ from bandit_nba.online.definitions import register
 from bandit_nba.online.messages import DecisionRequest
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import init_workspace, open_workspace
+from tests.plain_policy import write_plain_policy
 
 
 class Unlearned:
@@ -27,6 +28,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with one decision, "d-1"."""
     directory = tmp_path_factory.mktemp("explain") / "shop"
     init_workspace(directory)
+    write_plain_policy(directory)
     workspace = open_workspace(directory)
     database = Database.open(workspace.database_url)
     register(workspace, database)

@@ -9,6 +9,7 @@ from bandit_nba.store.database import Database
 from bandit_nba.workspace import Workspace, init_workspace, open_workspace
 from bandit_nba.workspace.open import DATABASE_VARIABLE
 from tests.online.clock import Clock
+from tests.plain_policy import write_plain_policy
 from tests.postgres import Server
 
 
@@ -34,6 +35,7 @@ def workspace(tmp_path: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> Wo
     """The template: "no action" and "network_status" are open to everybody; the rest asks for consent or a contract."""
     monkeypatch.setenv(DATABASE_VARIABLE, store)
     init_workspace(tmp_path / "shop")
+    write_plain_policy(tmp_path / "shop")
     return open_workspace(tmp_path / "shop")
 
 

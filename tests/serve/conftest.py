@@ -8,6 +8,7 @@ import pytest
 from bandit_nba.online.replica import Replica
 from bandit_nba.workspace import Workspace, init_workspace, open_workspace
 from serve.app import create_app
+from tests.plain_policy import write_plain_policy
 from tests.serve.asgi_client import Client
 
 
@@ -29,6 +30,7 @@ def clock() -> Clock:
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     init_workspace(tmp_path / "shop")
+    write_plain_policy(tmp_path / "shop")
     return open_workspace(tmp_path / "shop")
 
 
