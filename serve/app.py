@@ -24,7 +24,8 @@ from serve.endpoint import (
 )
 from serve.personalizer import events
 from serve.refusal import refused
-from serve.routes import customers, decisions, health, metrics, outcomes
+from serve.routes import catalogue, customers, decisions, health, metrics, models, outcomes
+from serve.routes import events as happenings
 from serve.traffic import Traffic
 
 
@@ -35,6 +36,9 @@ def create_app(replica: Replica) -> "App":
         *decisions.operations(replica),
         *outcomes.operations(replica),
         *customers.operations(replica),
+        *happenings.operations(replica),
+        *catalogue.operations(replica),
+        *models.operations(replica),
         *health.operations(replica),
         metrics.operation(replica, traffic),
         *events.operations(replica),

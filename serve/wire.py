@@ -124,3 +124,16 @@ class Health(Message, frozen=True, kw_only=True):
     """Alive, or ready to decide."""
 
     status: Literal["alive", "ready"]
+
+
+def arm_apart(arm: str, *, brought: bool) -> tuple[str, str | None]:
+    """Action and treatment. brought: the action came with its request, and its id may hold a slash."""
+    action, _, treatment = (arm, "", "") if brought else arm.partition("/")
+    return action, treatment or None
+
+
+def state_of(activate_by: float | None, activated_at: float | None, *, now_s: float) -> State:
+    """Whether a decision counts. Times in seconds since the epoch."""
+    if activate_by is None or activated_at is not None:
+        return "active"
+    return "waiting" if now_s <= activate_by else "expired"

@@ -15,7 +15,15 @@ from bandit_nba.client.calls import BatchResult, Call, Facts, OutcomeResult
 from bandit_nba.client.failure import UnreachableError
 from bandit_nba.client.patience import AGAIN, Patience, pause_s
 from bandit_nba.online.explaining import ExplanationAnswer
-from bandit_nba.online.messages import DecisionAnswer, DecisionRequest, Outcome, OverrideAnswer, PickAnswer
+from bandit_nba.online.messages import (
+    DecisionAnswer,
+    DecisionRequest,
+    EventAnswer,
+    Outcome,
+    OverrideAnswer,
+    PickAnswer,
+    TriggeredDecision,
+)
 
 T = TypeVar("T")
 
@@ -130,6 +138,54 @@ class AsyncClient:
     async def put_customers(self, profiles: Mapping[str, Facts]) -> dict[str, Any]:
         """Keep up to 1,000 profiles, by customer."""
         return await self._send(calls.put_customers(profiles))
+
+    async def customer(self, customer_id: str) -> dict[str, Any]:
+        """A customer's profile as it is stored."""
+        return await self._send(calls.customer(customer_id))
+
+    async def customer_decisions(self, customer_id: str, *, limit: int = 50, cursor: str = "") -> dict[str, Any]:
+        """What was decided for a customer, newest first; give `nextCursor` as `cursor` for the next page."""
+        return await self._send(calls.customer_decisions(customer_id, limit=limit, cursor=cursor))
+
+    async def tell_event(
+        self,
+        kind: str,
+        *,
+        customer_id: str,
+        facts: Facts | None = None,
+        occurred_at: datetime.datetime | None = None,
+        event_id: str | None = None,
+        decide: TriggeredDecision | None = None,
+    ) -> EventAnswer:
+        """Tell that something happened to a customer: facts change, and `decide` is answered with a decision."""
+        said = calls.event_of(
+            kind, customer_id=customer_id, facts=facts, occurred_at=occurred_at, event_id=event_id, decide=decide
+        )
+        return await self._send(calls.event(said))
+
+    async def catalogue(self) -> dict[str, Any]:
+        """The catalogue in force."""
+        return await self._send(calls.catalogue())
+
+    async def action(self, action_id: str) -> dict[str, Any]:
+        """One action of it."""
+        return await self._send(calls.action(action_id))
+
+    async def models(self, *, limit: int = 50, cursor: str = "") -> dict[str, Any]:
+        """Published models, newest first; give `nextCursor` as `cursor` for the next page."""
+        return await self._send(calls.models(limit=limit, cursor=cursor))
+
+    async def model(self, version: str) -> dict[str, Any]:
+        """One model with everything that is known of it."""
+        return await self._send(calls.model(version))
+
+    async def publish_model(self, version: str, *, why: str = "") -> dict[str, Any]:
+        """Let a model serve until the next change; "newest" lets the learner's newest serve again."""
+        return await self._send(calls.change_model(version, "publish", why=why))
+
+    async def roll_back_model(self, version: str, *, why: str = "") -> dict[str, Any]:
+        """Go back to this earlier model until the next change."""
+        return await self._send(calls.change_model(version, "rollback", why=why))
 
     async def status(self) -> dict[str, Any]:
         """Whether it is learning, in words, and the numbers behind it."""

@@ -5,7 +5,7 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -13,14 +13,17 @@ import msgspec
 from bandit_nba.client.failure import ServiceError
 from bandit_nba.online.explaining import ExplanationAnswer
 from bandit_nba.online.messages import (
+    CustomerEvent,
     CustomerProfile,
     DecisionAnswer,
     DecisionRequest,
+    EventAnswer,
     Outcome,
     OverrideAnswer,
     OverrideRequest,
     PickAnswer,
     PickRequest,
+    TriggeredDecision,
 )
 
 T = TypeVar("T")
@@ -158,13 +161,81 @@ def put_customers(profiles: Mapping[str, Facts]) -> Call[dict[str, Any]]:
     return Call("PUT", "/v1/customers", dict, msgspec.json.encode(page))
 
 
+def customer(name: str) -> Call[dict[str, Any]]:
+    """`GET /v1/customers/{customerId}`."""
+    return Call("GET", f"/v1/customers/{_segment(name)}", dict)
+
+
+def customer_decisions(name: str, *, limit: int, cursor: str) -> Call[dict[str, Any]]:
+    """`GET /v1/customers/{customerId}/decisions`."""
+    return Call("GET", f"/v1/customers/{_segment(name)}/decisions{_page(limit, cursor)}", dict)
+
+
+def event(said: CustomerEvent) -> Call[EventAnswer]:
+    """`POST /v1/events`."""
+    return Call("POST", "/v1/events", EventAnswer, _sent(said))
+
+
+def event_of(
+    kind: str,
+    *,
+    customer_id: str,
+    facts: Facts | None,
+    occurred_at: datetime.datetime | None,
+    event_id: str | None,
+    decide: TriggeredDecision | None,
+) -> CustomerEvent:
+    """An event that has an id, so that it may be sent again."""
+    return CustomerEvent(
+        event_id=event_id or uuid.uuid4().hex,
+        customer_id=customer_id,
+        type=kind,
+        facts=dict(facts or {}),
+        occurred_at=occurred_at,
+        decide=decide,
+    )
+
+
+def catalogue() -> Call[dict[str, Any]]:
+    """`GET /v1/catalogue`."""
+    return Call("GET", "/v1/catalogue", dict)
+
+
+def action(name: str) -> Call[dict[str, Any]]:
+    """`GET /v1/catalogue/actions/{actionId}`."""
+    return Call("GET", f"/v1/catalogue/actions/{_segment(name)}", dict)
+
+
+def models(*, limit: int, cursor: str) -> Call[dict[str, Any]]:
+    """`GET /v1/models`."""
+    return Call("GET", f"/v1/models{_page(limit, cursor)}", dict)
+
+
+def model(version: str) -> Call[dict[str, Any]]:
+    """`GET /v1/models/{version}`."""
+    return Call("GET", f"/v1/models/{_segment(version)}", dict)
+
+
+def change_model(version: str, what: Literal["publish", "rollback"], *, why: str) -> Call[dict[str, Any]]:
+    """`POST /v1/models/{version}/publish` or `/rollback`; sent again with a version it changes nothing more."""
+    return Call("POST", f"/v1/models/{_segment(version)}/{what}", dict, msgspec.json.encode({"why": why}))
+
+
 def status() -> Call[dict[str, Any]]:
     """`GET /v1/status`."""
     return Call("GET", "/v1/status", dict)
 
 
 def _of(decision: str) -> str:
-    return f"/v1/decisions/{quote(decision, safe='').replace('.', '%2E')}"  # or ".." would name another address
+    return f"/v1/decisions/{_segment(decision)}"
+
+
+def _segment(name: str) -> str:
+    return quote(name, safe="").replace(".", "%2E")  # or ".." would name another address
+
+
+def _page(limit: int, cursor: str) -> str:
+    return f"?limit={limit}" + (f"&cursor={quote(cursor, safe='')}" if cursor else "")
 
 
 def _sent(message: msgspec.Struct) -> bytes:

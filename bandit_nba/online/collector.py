@@ -1,5 +1,6 @@
 """Durable outcomes: each is kept once, whether it names a decision, a customer, or both."""
 
+import datetime
 import hashlib
 import random
 import time
@@ -145,14 +146,7 @@ class Collector:
             )
         if outcome.decision_id is None and outcome.customer_id is None:
             raise InputError("names neither a decision nor a customer", allowed="decisionId, customerId, or both")
-        occurred_at = None if outcome.occurred_at is None else outcome.occurred_at.timestamp()
-        if occurred_at is not None and not EARLIEST_S <= occurred_at <= self._clock() + AHEAD_S:
-            raise InputError(
-                "is no time at which this can have happened",
-                where="occurredAt",
-                got=str(outcome.occurred_at),
-                allowed="from the year 2000 until now; a clock may be a day ahead",
-            )
+        occurred_at = occurred_at_s(outcome.occurred_at, now_s=self._clock())
         customer = None if outcome.customer_id is None else pseudonym(self._key, outcome.customer_id)
         if outcome.slot is not None and outcome.decision_id is None:
             raise InputError(
@@ -170,6 +164,19 @@ class Collector:
             occurred_at=occurred_at,
             slot=outcome.slot,
         )
+
+
+def occurred_at_s(occurred_at: datetime.datetime | None, *, now_s: float) -> float | None:
+    """A client's word for when something happened, in seconds since the epoch; raises `InputError` for nonsense."""
+    at_s = None if occurred_at is None else occurred_at.timestamp()
+    if at_s is not None and not EARLIEST_S <= at_s <= now_s + AHEAD_S:
+        raise InputError(
+            "is no time at which this can have happened",
+            where="occurredAt",
+            got=str(occurred_at),
+            allowed="from the year 2000 until now; a clock may be a day ahead",
+        )
+    return at_s
 
 
 def _conflict() -> IdConflictError:

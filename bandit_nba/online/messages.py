@@ -214,3 +214,33 @@ class CustomerProfile(Message, frozen=True, kw_only=True):
 
     customer_id: Id
     facts: Facts
+
+
+class TriggeredDecision(Message, frozen=True, kw_only=True):
+    """The decision that an event asks for, about its customer. decision_id: by default made from the event's id."""
+
+    channel: Annotated[Name, Meta(description="A channel that the workspace declares.")]
+    decision_id: Annotated[Id, Meta(description='By default "event:" and the event\'s id.')] | None = None
+    facts: Annotated[Facts, Meta(description="What is known now beside the profile; not kept there.")] = {}
+    defer_activation: bool = False
+    top_k: Annotated[int, Meta(ge=1, le=50)] | None = None
+    excluded_arms: Annotated[list[Id], Meta(max_length=1_000)] = []
+
+
+class CustomerEvent(Message, frozen=True, kw_only=True):
+    """Something that happened to a customer: it changes what is known, and may ask for a decision."""
+
+    event_id: Annotated[Id, Meta(description="Names the event: sent twice, it counts once.")]
+    customer_id: Annotated[Id, Meta(description="Never stored as given.")]
+    type: Annotated[Name, Meta(description="What happened, such as travel_booked.")]
+    facts: Annotated[Facts, Meta(description="Facts of the profile that change; null removes one.")] = {}
+    occurred_at: Moment | None = None
+    decide: Annotated[TriggeredDecision, Meta(description="Answered with the event.")] | None = None
+
+
+class EventAnswer(Message, frozen=True, kw_only=True):
+    """What became of an event, and the decision that it asked for."""
+
+    event_id: str
+    fate: Literal["created", "duplicate"]
+    decision: DecisionAnswer | None

@@ -1,6 +1,7 @@
 """Customer profiles by pseudonymous key."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from operator import itemgetter
 
 import msgspec
@@ -36,6 +37,39 @@ def profiles(connection: sa.Connection, keys: Collection[str]) -> dict[str, dict
         for customer, profile in connection.execute(_BY_KEY, {"keys": chunk}):
             found[customer] = _DECODER.decode(profile)
     return found
+
+
+@dataclass(frozen=True)
+class StoredProfile:
+    """A profile as it is stored, and since when (seconds since the epoch)."""
+
+    facts: Mapping[str, FactValue]
+    updated_at: float
+
+
+def get(connection: sa.Connection, customer: str) -> StoredProfile | None:
+    """One customer's profile, None where that pseudonymous key is not known."""
+    query = sa.select(customers.c.profile, customers.c.updated_at).where(customers.c.customer == customer)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else StoredProfile(_DECODER.decode(row.profile), row.updated_at)
+
+
+def amend(
+    connection: sa.Connection, customer: str, facts: Mapping[str, FactValue | None], *, now_s: float
+) -> dict[str, FactValue]:
+    """Change some facts of a profile, which is made where there is none; None removes one. The profile as it is then.
+
+    Two who amend the same profile at once do so one after the other.
+    """
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(customers)
+    row = insert.values(customer=customer, profile=b"{}", updated_at=now_s)
+    connection.execute(row.on_conflict_do_nothing())
+    query = sa.select(customers.c.profile).where(customers.c.customer == customer).with_for_update()
+    profile = _DECODER.decode(connection.execute(query).scalar_one())
+    made = {name: value for name, value in {**profile, **facts}.items() if value is not None}
+    change = sa.update(customers).where(customers.c.customer == customer)
+    connection.execute(change.values(profile=msgspec.json.encode(made), updated_at=now_s))
+    return made
 
 
 def count(connection: sa.Connection) -> int:

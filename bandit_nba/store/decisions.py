@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 import sqlalchemy as sa
 
+from bandit_nba.decide.batch import Kind
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.store.bulk import IN_LIST, chunks, execute_many
 from bandit_nba.store.tables import NEVER, OVERRIDDEN, QUARANTINED, TEACHES_NOTHING, decision_facts, decisions
@@ -22,6 +23,21 @@ _NAMES = tuple(decisions.c.keys())
 _values = attrgetter(*_NAMES)
 _FULL = sa.select(*decisions.c, decision_facts.c.facts).outerjoin_from(
     decisions, decision_facts, decision_facts.c.decision == decisions.c.id
+)
+_BRIEF = sa.select(
+    decisions.c.id,
+    decisions.c.channel,
+    decisions.c.kind,
+    decisions.c.arm,
+    decisions.c.propensity,
+    decisions.c.decided_at,
+    decisions.c.valid_until,
+    decisions.c.activate_by,
+    decisions.c.activated_at,
+    decisions.c.catalogue_version,
+    decisions.c.policy_version,
+    decisions.c.model_version,
+    decisions.c.inline_actions.is_not(None).label("brought"),
 )
 _TEACHING_NOTHING = (
     sa.select(decisions.c.learned_in, decisions.c.kind, sa.func.count())
@@ -56,6 +72,25 @@ class DecisionCounts:
     overridden: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Brief:
+    """A decision in few words. Times in seconds since the epoch; brought: its actions came with the request."""
+
+    id: str
+    channel: str
+    kind: Kind
+    arm: str
+    propensity: float | None
+    decided_at: float
+    valid_until: float
+    activate_by: float | None
+    activated_at: float | None
+    catalogue_version: str
+    policy_version: str
+    model_version: str
+    brought: bool
+
+
 def insert(connection: sa.Connection, records: Sequence[DecisionRecord]) -> None:
     """Log new decisions, all or none; those of a kind other than "normal" are marked as never to be learned.
 
@@ -88,6 +123,29 @@ def channels(connection: sa.Connection, ids: Collection[str]) -> dict[str, str]:
         query = sa.select(decisions.c.id, decisions.c.channel).where(decisions.c.id.in_(chunk))
         found.update((row.id, row.channel) for row in connection.execute(query))
     return found
+
+
+def of_customer(
+    connection: sa.Connection,
+    customer: str,
+    *,
+    limit: int,
+    channels: Collection[str] = (),
+    before: tuple[float, str] | None = None,
+) -> list[Brief]:
+    """The newest `limit` decisions for a pseudonymous key, newest first.
+
+    channels: of these only; empty for all. before: (decided_at, id) of a decision that they come before.
+    """
+    query = _BRIEF.where(decisions.c.customer == customer)
+    if channels:
+        query = query.where(decisions.c.channel.in_(sorted(channels)))
+    if before is not None:
+        at, decision = before
+        same = sa.and_(decisions.c.decided_at == at, decisions.c.id < decision)
+        query = query.where(sa.or_(decisions.c.decided_at < at, same))
+    rows = connection.execute(query.order_by(decisions.c.decided_at.desc(), decisions.c.id.desc()).limit(limit))
+    return [Brief(**{**row._mapping, "brought": bool(row.brought)}) for row in rows]
 
 
 def get(connection: sa.Connection, decision: str) -> DecisionRecord | None:

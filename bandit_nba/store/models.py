@@ -80,10 +80,17 @@ def read(connection: sa.Connection, version: str) -> StoredModel:
     return StoredModel(manifest=_manifest(row.manifest, version), model=row.model, sparse=row.sparse)
 
 
-def listing(connection: sa.Connection, *, limit: int = 50, chain: bool = False) -> list[ModelRow]:
-    """The newest `limit` models, newest first. chain: only the learner's own, without those of `nba train`."""
+def listing(
+    connection: sa.Connection, *, limit: int = 50, chain: bool = False, before: int | None = None
+) -> list[ModelRow]:
+    """The newest `limit` models, newest first. chain: only the learner's own, without those of `nba train`.
+
+    before: only models with a lower serial.
+    """
     kept = models.c.model.is_not(None).label("kept")
     query = sa.select(models.c.serial, models.c.version, models.c.manifest, kept).where(_CHAIN if chain else sa.true())
+    if before is not None:
+        query = query.where(models.c.serial < before)
     rows = connection.execute(query.order_by(models.c.serial.desc()).limit(limit))
     return [ModelRow(serial=r.serial, manifest=_manifest(r.manifest, r.version), model_kept=bool(r.kept)) for r in rows]
 

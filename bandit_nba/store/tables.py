@@ -49,6 +49,19 @@ customers = sa.Table(
     sa.Column("updated_at", sa.Double, nullable=False),
 )
 
+customer_events = sa.Table(
+    "customer_events",
+    metadata,
+    # which events have changed a profile already; what they changed stands in the profile
+    sa.Column("id", sa.String(256), primary_key=True),
+    sa.Column("customer", sa.String(64), nullable=False),  # pseudonymous key
+    sa.Column("type", sa.String(64), nullable=False),
+    sa.Column("occurred_at", sa.Double),  # by the client's word
+    sa.Column("received_at", sa.Double, nullable=False),
+    sa.Column("payload_sha256", sa.LargeBinary(32), nullable=False),
+)
+sa.Index("customer_events_by_customer", customer_events.c.customer)
+
 contact_versions = sa.Table(
     "contact_versions",
     metadata,

@@ -16,6 +16,7 @@ from bandit_nba.online.replica import Replica
 from bandit_nba.workspace.service import Personalizer
 from serve import problem as problems
 from serve.endpoint import Call, Operation, Reply
+from serve.examples import RANKED
 from serve.personalizer import wire
 from serve.personalizer.errors import explained
 from serve.personalizer.features import action_features, context_facts
@@ -24,6 +25,14 @@ FIRST, SECOND = "/personalizer/v1.0", "/personalizer"
 VERSION = ("2022-09-01-preview",)
 LONGEST_SLOT = 64
 
+_RANK_EXAMPLE: dict[str, object] = {
+    "actions": [
+        {"id": "news", "features": [{"topic": "news"}]},
+        {"id": "sport", "features": [{"topic": "sport"}]},
+    ],
+    "contextFeatures": [{"time": "morning"}],
+    "eventId": "e-1",
+}
 _RANK = msgspec.json.Decoder(wire.RankRequest)
 _SLOTS = msgspec.json.Decoder(wire.MultiSlotRankRequest)
 _REWARD = msgspec.json.Decoder(wire.RewardRequest)
@@ -181,6 +190,8 @@ def _single(events: Events, base: str, generation: str, query: dict[str, tuple[s
             handler=events.rank,
             takes=(wire.RankRequest,),
             replies={201: (wire.RankResponse,)},
+            example=_RANK_EXAMPLE,
+            shows=RANKED,
             refuses=problems.OF_STORE,
             query=query,
             explain=explained,
@@ -193,6 +204,7 @@ def _single(events: Events, base: str, generation: str, query: dict[str, tuple[s
             summary="Personalizer's reward.",
             handler=events.reward,
             takes=(wire.RewardRequest,),
+            example={"value": 1.0},
             replies={204: ()},
             refuses=problems.OF_STORE,
             query=query,
@@ -225,6 +237,8 @@ def _multiple(events: Events, query: dict[str, tuple[str, ...]]) -> list[Operati
             handler=events.rank_slots,
             takes=(wire.MultiSlotRankRequest,),
             replies={201: (wire.MultiSlotRankResponse,)},
+            example={**_RANK_EXAMPLE, "slots": [{"id": "hero", "baselineAction": "news"}]},
+            shows={"slots": [{"id": "hero", "rewardActionId": "sport"}], "eventId": "e-1"},
             refuses=problems.OF_STORE,
             query=query,
             explain=explained,
@@ -237,6 +251,7 @@ def _multiple(events: Events, query: dict[str, tuple[str, ...]]) -> list[Operati
             summary="Personalizer's reward of slots.",
             handler=events.reward_slots,
             takes=(wire.MultiSlotRewardRequest,),
+            example={"reward": [{"slotId": "hero", "value": 1.0}]},
             replies={204: ()},
             refuses=problems.OF_STORE,
             query=query,

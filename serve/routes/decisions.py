@@ -22,11 +22,12 @@ from bandit_nba.online.messages import (
     PickRequest,
 )
 from bandit_nba.online.replica import Replica
+from serve import examples
 from serve import problem as problems
 from serve.endpoint import JSON, MIB, NDJSON, Call, Operation, Reply, problem_of
 from serve.page import PageReader
 from serve.refusal import Refused
-from serve.wire import Choice, DecisionPage, LoggedDecision, LoggedPlace, LoggedSlate, Removed, State
+from serve.wire import Choice, DecisionPage, LoggedDecision, LoggedPlace, LoggedSlate, Removed, arm_apart, state_of
 
 _REQUEST = msgspec.json.Decoder(DecisionRequest)
 PAGE_ITEM_S = 0.005
@@ -98,6 +99,7 @@ def operations(replica: Replica) -> list[Operation]:
             replies={201: (DecisionAnswer,), 200: (DecisionAnswer,)},
             refuses=(problems.CONFLICT, *problems.OF_STORE),
             example={"decisionId": "web-7c1f", "customerId": "4711", "channel": "web", "facts": {}},
+            shows=examples.DECIDED,
         ),
         Operation(
             method="POST",
@@ -115,6 +117,7 @@ def operations(replica: Replica) -> list[Operation]:
             replies={201: (DecisionPage,), 200: (DecisionPage,), 207: (DecisionPage,)},
             refuses=problems.OF_STORE,
             example=[{"decisionId": "mail-1", "customerId": "4711", "channel": "email"}],
+            shows={"results": [{"decisionId": "web-7c1f", "status": 201, "decision": examples.DECIDED}]},
         ),
         Operation(
             method="POST",
@@ -124,6 +127,7 @@ def operations(replica: Replica) -> list[Operation]:
             summary="Let a deferred decision count: it was shown. Again changes nothing.",
             handler=activate,
             replies={200: (LoggedDecision,)},
+            shows=examples.LOGGED,
             refuses=(problems.UNKNOWN_ID, problems.REFUSED, *problems.OF_STORE),
         ),
         Operation(
@@ -136,6 +140,7 @@ def operations(replica: Replica) -> list[Operation]:
             replies={200: (ExplanationAnswer,)},
             refuses=(problems.UNKNOWN_ID, problems.REFUSED, *problems.OF_STORE),
             query={"lang": LANGUAGES},
+            shows=examples.EXPLAINED,
         ),
         Operation(
             method="POST",
@@ -148,6 +153,7 @@ def operations(replica: Replica) -> list[Operation]:
             replies={201: (OverrideAnswer,), 200: (OverrideAnswer,)},
             refuses=(problems.UNKNOWN_ID, problems.REFUSED, problems.CONFLICT, *problems.OF_STORE),
             example={"arm": "network_status", "reason": "The customer asked about the network.", "employeeId": "e-7"},
+            shows=examples.OVERRIDDEN,
         ),
         Operation(
             method="POST",
@@ -160,6 +166,7 @@ def operations(replica: Replica) -> list[Operation]:
             replies={201: (PickAnswer,), 200: (PickAnswer,)},
             refuses=(problems.UNKNOWN_ID, problems.REFUSED, problems.CONFLICT, *problems.OF_STORE),
             example={"arm": "network_status"},
+            shows=examples.PICKED,
         ),
         Operation(
             method="GET",
@@ -169,6 +176,7 @@ def operations(replica: Replica) -> list[Operation]:
             summary="A decision as the log keeps it, with everything that could have been chosen and its chance.",
             handler=look,
             replies={200: (LoggedDecision,)},
+            shows=examples.LOGGED,
             refuses=(problems.UNKNOWN_ID, *problems.OF_STORE),
         ),
     ]
@@ -223,15 +231,14 @@ def _status(answer: Answer) -> int:
 
 def _logged(record: DecisionRecord, overridden_by: OverrideAnswer | None, *, now_s: float) -> LoggedDecision:
     stored = logged(record)
-    # The id of an action that came with its request may hold a slash.
-    action, _, treatment = stored.arm.partition("/") if stored.inline_actions is None else (stored.arm, "", "")
+    action, treatment = arm_apart(stored.arm, brought=stored.inline_actions is not None)
     return LoggedDecision(
         decision_id=stored.id,
         channel=stored.channel,
         kind=stored.kind,
-        state=_state(record, now_s),
+        state=state_of(record.activate_by, record.activated_at, now_s=now_s),
         action=action,
-        treatment=treatment or None,
+        treatment=treatment,
         arm=stored.arm,
         probability=stored.propensity,
         choices=[
@@ -278,9 +285,3 @@ def _slate(record: DecisionRecord, slate: slate_log.LoggedSlate | None) -> Logge
         picked=record.picked,
         picked_at=None if record.picked_at is None else moment(record.picked_at),
     )
-
-
-def _state(record: DecisionRecord, now_s: float) -> State:
-    if record.activate_by is None or record.activated_at is not None:
-        return "active"
-    return "waiting" if now_s <= record.activate_by else "expired"

@@ -7,6 +7,7 @@ from bandit_nba.online.replica import Replica
 from bandit_nba.online.status import Status
 from serve import problem as problems
 from serve.endpoint import Call, Operation, Reply
+from serve.examples import STATUS
 from serve.refusal import refused
 from serve.wire import Health
 
@@ -39,6 +40,7 @@ def operations(replica: Replica) -> list[Operation]:
             summary="Whether it is learning, in words, and the numbers behind it.",
             handler=status,
             replies={200: (Status,)},
+            shows=STATUS,
             refuses=problems.OF_STORE,
         ),
         Operation(
@@ -48,6 +50,7 @@ def operations(replica: Replica) -> list[Operation]:
             summary="200 while the process answers.",
             handler=alive,
             replies={200: (Health,)},
+            shows={"status": "alive"},
         ),
         Operation(
             method="GET",
@@ -56,6 +59,7 @@ def operations(replica: Replica) -> list[Operation]:
             summary="200 if a decision could be stored now; otherwise why not.",
             handler=ready,
             replies={200: (Health,)},
+            shows={"status": "ready"},
             refuses=problems.OF_STORE,
         ),
     ]

@@ -51,6 +51,7 @@ def operations(replica: Replica) -> list[Operation]:
             replies={201: (OutcomeResult, OutcomePage), 200: (OutcomeResult, OutcomePage), 207: (OutcomePage,)},
             refuses=(problems.CONFLICT, *problems.OF_STORE),
             example=[{"outcomeId": "o-1", "decisionId": "web-7c1f", "type": "accept"}],
+            shows={"results": [{"outcomeId": "o-1", "fate": "created"}]},
         )
     ]
 

@@ -16,7 +16,7 @@ import uvicorn
 from bandit_nba.access.grant import Grant
 from bandit_nba.client import AsyncClient, Client, LocalClient, Patience, ServiceError, UnreachableError, calls
 from bandit_nba.client.patience import pause_s
-from bandit_nba.online.messages import DecisionAnswer, DecisionRequest
+from bandit_nba.online.messages import DecisionAnswer, DecisionRequest, TriggeredDecision
 from bandit_nba.online.replica import Replica
 from bandit_nba.store import keys
 from bandit_nba.store.tables import api_keys
@@ -68,6 +68,36 @@ def test_the_loop_from_python(service) -> None:
         assert nba.decision(decision.decision_id)["probability"] == decision.probability
         assert nba.explain(decision.decision_id, language="de").decision_id == decision.decision_id
         assert nba.status()["decisions"]["total"] >= 1
+
+
+def test_customers_events_catalogue_and_models_from_python(service) -> None:
+    with Client(service[0], patience=QUICK) as nba:
+        wanted = TriggeredDecision(channel="web")
+        told = nba.tell_event("moved", customer_id="c/1", facts={"internet": "dsl"}, event_id="e-1", decide=wanted)
+        again = nba.tell_event("moved", customer_id="c/1", facts={"internet": "dsl"}, event_id="e-1", decide=wanted)
+        removed = nba.tell_event("left", customer_id="c/1", facts={"internet": None})
+        page = nba.customer_decisions("c/1", limit=1)
+
+        assert (told.fate, again.fate, removed.fate) == ("created", "duplicate", "created")
+        assert told.decision is not None
+        assert told.decision == again.decision
+        assert nba.customer("c/1")["facts"] == {}
+        assert [one["decisionId"] for one in page["items"]] == [told.decision.decision_id]
+        first = nba.catalogue()["actions"][0]
+        assert nba.action(first["id"]) == first
+        assert nba.models(limit=3)["items"] == []
+        assert nba.publish_model("newest", why="as it was")["follows"] is True
+        for refused in (lambda: nba.model("none such"), lambda: nba.roll_back_model("none such")):
+            with pytest.raises(ServiceError) as unknown:
+                refused()
+            assert unknown.value.status == 404
+
+
+def test_both_clients_offer_the_same() -> None:
+    def offered(kind: type) -> set[str]:
+        return {name for name in vars(kind) if not name.startswith("_")} - {"close", "aclose"}
+
+    assert offered(Client) == offered(AsyncClient)
 
 
 def test_ids_with_any_characters_reach_their_decision(service) -> None:

@@ -1,0 +1,57 @@
+"""The OpenAPI document shows an example of every body and of every main answer, and each is what its type says."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bandit_nba.online.replica import Replica
+from bandit_nba.workspace import init_workspace, open_workspace
+from serve.app import App, create_app
+from serve.endpoint import JSON, Operation
+from tests.serve.asgi_client import Client
+
+
+@pytest.fixture
+def app(tmp_path: Path):
+    """With everything there is: the template that offers Personalizer's addresses."""
+    init_workspace(tmp_path / "shop", template="personalizer")
+    replica = Replica.open(open_workspace(tmp_path / "shop"))
+    yield create_app(replica)
+    replica.close()
+
+
+def operations(app: App) -> list[Operation]:
+    return [one for route in app._router.routes for one in route.endpoint.operations.values()]
+
+
+def fits(example: object, kinds: tuple[Any, ...]) -> bool:
+    for kind in kinds:
+        with suppress(msgspec.ValidationError):
+            msgspec.convert(example, kind)
+            return True
+    return False
+
+
+def test_every_example_is_what_its_type_says(app: App) -> None:
+    for one in operations(app):
+        if one.takes and one.takes != (bytes,):
+            assert one.example is not None, f"{one.name} shows no body"
+            assert fits(one.example, one.takes), one.name
+        main = next(iter(one.replies.values()))
+        if main and one.answers == JSON and one.path != "/openapi.json":
+            assert one.shows is not None, f"{one.name} shows no answer"
+            assert fits(one.shows, main), one.name
+
+
+def test_the_document_holds_them_and_the_query(app: App) -> None:
+    paths = asyncio.run(Client(app).get("/openapi.json")).json["paths"]
+
+    assert paths["/v1/events"]["post"]["requestBody"]["content"][JSON]["example"]["type"] == "travel_booked"
+    shown = paths["/v1/models"]["get"]["responses"]["200"]["content"][JSON]["example"]
+    assert shown["items"][0]["state"] == "serves"
+    limit = next(p for p in paths["/v1/models"]["get"]["parameters"] if p["name"] == "limit")
+    assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}
