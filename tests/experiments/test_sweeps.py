@@ -120,6 +120,8 @@ def test_every_player_chooses_possible_arms_and_can_be_repeated(options: dict[st
     arm, reward = run(game, make_player(game, options, seed=1), delay=20)
 
     assert game.mask[np.arange(len(game)), arm].all()
+    assert not game.mask[:60, 9:].any()
+    assert (game.situation.mask == game.mask).all()
     assert (arm == run(game, make_player(game, options, seed=1), delay=20)[0]).all()
     assert set(np.unique(reward)) <= {0.0, 1.0}
 

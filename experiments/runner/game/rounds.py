@@ -4,6 +4,7 @@ Every player of one (scenario, seed) meets the same customers with the same luck
 where `luck[t] < q[t, a]`, so that two players differ by what they choose alone.
 """
 
+import datetime
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -90,11 +91,11 @@ def make_game(options: Mapping[str, Any], *, seed: int, rounds: int) -> Game:
     world: Any = registry.make(str(options["world"]), seed=seed, **given)
     rng = np.random.default_rng([0x6A3E, seed])
     asked = _journey(world, rng, rounds, options) if hasattr(world, "start") else _one_step(world, rng, rounds)
-    mask = asked.mask.copy()
+    catalogue, mask = world.catalogue, asked.mask
     if "arrive" in options:
-        mask[: round(float(options["arrive"]) * len(mask)), 1 + mask.shape[1] // 2 :] = False
+        catalogue, mask = _arriving(catalogue, mask, after=round(float(options["arrive"]) * len(mask)))
     return Game(
-        catalogue=world.catalogue,
+        catalogue=catalogue,
         features=msgspec.structs.replace(asked.features, bits=_bits(world, asked.features, asked.requests)),
         requests=asked.requests,
         customer=asked.customer,
@@ -103,6 +104,21 @@ def make_game(options: Mapping[str, Any], *, seed: int, rounds: int) -> Game:
         luck=rng.random(len(mask)),
         seed=seed,
     )
+
+
+def _arriving(catalogue: Catalogue, mask: Bools, *, after: int) -> tuple[Catalogue, Bools]:
+    """The last half of the actions valid from round `after` on, as a catalogue says it, and the mask that follows."""
+    since = datetime.datetime.fromtimestamp(START_S + after, tz=datetime.UTC)
+    actions = list(catalogue.actions)
+    for i in range(len(actions) // 2, len(actions)):
+        actions[i] = msgspec.structs.replace(actions[i], valid_from=since)
+    changed = Catalogue(
+        **{**{f: getattr(catalogue, f) for f in catalogue.__struct_fields__}, "actions": tuple(actions)}
+    )
+    late = {action.id for action in actions if action.valid_from == since}
+    left = mask.copy()
+    left[:after, [arm.action.id in late for arm in changed.arms]] = False
+    return changed, left
 
 
 @dataclass(frozen=True)
