@@ -33,7 +33,8 @@ def put(
         received_at=now_s,
         payload_sha256=payload_sha256,
     )
-    if connection.execute(row.on_conflict_do_nothing()).rowcount:
+    # Not by the row count: PostgreSQL's driver gives -1 here.
+    if connection.execute(row.on_conflict_do_nothing().returning(customer_events.c.id)).one_or_none() is not None:
         return "new"
     known = connection.execute(sa.select(customer_events.c.payload_sha256).where(customer_events.c.id == event))
     return "duplicate" if bytes(known.scalar_one()) == payload_sha256 else "conflict"
