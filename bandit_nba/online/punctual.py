@@ -6,6 +6,9 @@
       |   at the deadline, if nothing could be logged: 503, or "no action" that says it is not durable
       v
 
+Where the queue is so long already that its answer would come too late, a request is refused at once: the client can go
+elsewhere, and what waits is answered in time instead of everything too late.
+
 A request has one ticket (see `ticket`), so that only one of them reaches log and client.
 """
 
@@ -28,6 +31,9 @@ Pending = tuple[DecisionRequest, Ticket]
 
 RESERVE_S = 0.1
 """What the safe policy gets of the channel's time, at most half of it: a thread switch and a commit need some ms."""
+CROWDED = 0.5
+"""A request waits in the queue for at most this share of its time: the rest is for its own batch, for the way here and
+back, and for what the estimate is out by."""
 GRACE_S = 10.0
 """How long a commit under way at the deadline is waited for: only its end can tell whether the answer is kept."""
 
@@ -50,7 +56,7 @@ class Punctual:
     """Asks the decider, and the safe policy where that takes too long. Belongs to one event loop at a time.
 
     not_durable: makes "no action" without keeping it. `counts`: late (answered by the safe policy), not_durable, and
-    overdue (refused at the deadline).
+    overdue (refused at the deadline), shed (refused at once, since the queue is too long).
     """
 
     def __init__(
@@ -68,15 +74,23 @@ class Punctual:
         self._promises = {name: _Promise.of(channel) for name, channel in channels.items()}
 
     def ask(self, request: DecisionRequest, *, longer_s: float = 0.0) -> "asyncio.Future[Answer]":
-        """The answer, within the channel's deadline; raises `StoreBusyError` at once where the queue is full.
+        """The answer, within the channel's deadline.
 
         longer_s: what is granted beyond the deadline, to an item of a page.
+
+        Raises
+        ------
+        StoreBusyError
+            At once, where the queue is full or too long for the channel's deadline.
         """
         if request.decision_id is None:  # both answers must bear the same id
             request = msgspec.structs.replace(request, decision_id=uuid.uuid4().hex)
         promise = self._promises.get(request.channel)
         if promise is None:  # the decider refuses it
             return self.decider.submit_async((request, Ticket()))
+        if self.decider.wait_s > CROWDED * (promise.ordinary_s + longer_s):
+            self.counts["shed"] += 1
+            raise StoreBusyError("too many wait already", hint="the same request may be sent again")
         return _Asked(self, request, promise, longer_s).answer
 
 

@@ -10,6 +10,7 @@ import copy
 import logging
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from bandit_nba.errors import NbaError, StoreBusyError, StoreError
+from bandit_nba.store.pace import Pace
 
 log = logging.getLogger("nba.store")
 
@@ -71,6 +73,8 @@ class GroupCommit(Generic[T, R]):
         self._idle = False
         self._closed = False
         self._failure: StoreError | None = None
+        self._pace = Pace()
+        self._at_work = 0
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_S))
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -79,6 +83,11 @@ class GroupCommit(Generic[T, R]):
     def waiting(self) -> int:
         """How many items wait for their turn."""
         return len(self._queue)
+
+    @property
+    def wait_s(self) -> float:
+        """For how long an item that came now would probably wait, seconds; by the batches of late."""
+        return self._pace.wait_s(len(self._queue) + self._at_work)
 
     @property
     def failure(self) -> StoreError | None:
@@ -141,7 +150,15 @@ class GroupCommit(Generic[T, R]):
         while batch := self._take():
             wanted = [waiting for waiting in batch if waiting.wanted()]
             if wanted:
-                self._answer(wanted, self._results([waiting.item for waiting in wanted]))
+                self._answer(wanted, self._timed([waiting.item for waiting in wanted]))
+
+    def _timed(self, items: list[T]) -> Sequence[R | Exception]:
+        begun = time.perf_counter()
+        self._at_work = len(items)
+        results = self._results(items)
+        self._at_work = 0
+        self._pace.took(len(items), time.perf_counter() - begun)
+        return results
 
     def _take(self) -> list[_Waiting[T, R]]:
         """Whatever waits, at most `max_batch`; empty once it is closed and drained."""
