@@ -93,7 +93,9 @@ class LearnerDeployment:
 def replicas(args: dict[str, str]) -> Application:
     """The replicas of a workspace. args: `workspace`, its directory; `replicas`, how many (default 1)."""
     count = int(args.get("replicas", "1"))
-    application: Application = cast(Deployment, ReplicaDeployment).options(num_replicas=count).bind(args["workspace"])
+    # By Ray's default an update first ends what serves and then starts what follows it.
+    deployment = cast(Deployment, ReplicaDeployment).options(num_replicas=count, max_surge_percent=100)
+    application: Application = deployment.bind(args["workspace"])
     return application
 
 

@@ -26,6 +26,9 @@ AT_HAND = 512
 """How many requests a replica has at hand before the next one is refused; its own queues refuse earlier where they are
 slow (see `online.punctual`)."""
 
+ENDING = "ending"
+"""A file beside the configuration: once it is there, no front end starts any more."""
+
 _DEFAULTS = re.compile(r"^defaults[ \t]*$", re.MULTILINE)
 _SERVICE = re.compile(r"^frontend http_frontend[ \t]*$", re.MULTILINE)
 _REPLICAS = re.compile(r"^    http-reuse always[ \t]*$", re.MULTILINE)
@@ -126,6 +129,8 @@ def _binary() -> str | None:
 def _become(binary: str, private: Sequence[int], arguments: Sequence[str]) -> None:
     if "-f" in arguments:
         path = Path(arguments[arguments.index("-f") + 1])
+        if (path.parent / ENDING).exists():
+            sys.exit("the service is ending")
         rays = path.read_text(encoding="utf-8")
         path.write_text(mended(rays, private=private, directory=path.parent), encoding="utf-8")
     os.execv(binary, [binary, *arguments])  # noqa: S606 (no shell is wanted)

@@ -23,10 +23,12 @@ from bandit_nba.workspace import Workspace
 from serve.app import create_app
 from serve.environment import free_ports, variables
 from serve.guard import guarded, own, sweep
+from serve.hang_up import stop_listening
 
 READY_WITHIN_S = 90.0
 KEEP_ALIVE_S = 75
 REQUEST_WITHIN_S = 30.0
+HANG_UP_WITHIN_S = 3.0
 _OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray takes; nothing large is passed around
 _SHORT = Path("/tmp")  # noqa: S108 (mkdtemp makes a folder there that only its owner may read)
 _PREFIX = "nba-"
@@ -80,7 +82,7 @@ def run(workspace: Workspace, address: Address, *, replicas: int, on_ready: Call
             while True:
                 signal.pause()
         except _Stopped:
-            pass
+            stop_listening(name, directory, within_s=HANG_UP_WITHIN_S)
         finally:
             _stop()
 
@@ -133,7 +135,8 @@ def _start(workspace: Workspace, address: Address, *, replicas: int, directory: 
 
     for name in ("ray", "ray.serve"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    wanted = replicas * deployments.REPLICA_CPUS + deployments.LEARNER_CPUS
+    # Twice the replicas: while they are replaced, each new one starts before its forerunner ends.
+    wanted = 2 * replicas * deployments.REPLICA_CPUS + deployments.LEARNER_CPUS
     ray.init(
         address="local",
         num_cpus=max(os.cpu_count() or 1, int(wanted) + 1),

@@ -110,6 +110,7 @@ class Replica:
         self._side = ThreadPoolExecutor(SIDE_THREADS, thread_name_prefix="nba-side")
         self._watch = ThreadPoolExecutor(1, thread_name_prefix="nba-watch")
         self._aside_now = 0
+        self._closing = False
 
     @classmethod
     def open(cls, workspace: Workspace, *, clock: Clock = time.time) -> Self:
@@ -136,7 +137,8 @@ class Replica:
         return replica
 
     def close(self, *, drain_s: float = DRAIN_S) -> bool:
-        """Answer what waits, then close; True if nothing was left."""
+        """Answer what waits, then close; True if nothing was left. From the start it is no longer ready."""
+        self._closing = True
         self.gate.stop()
         self.feed.stop()
         self.catalogues.stop()
@@ -227,7 +229,9 @@ class Replica:
         return await self._watched(self._current_status)
 
     async def check(self) -> None:
-        """Raise `StoreError` unless decisions can be stored now."""
+        """Raise `StoreError` unless decisions can be stored now, and soon after."""
+        if self._closing:
+            raise StoreBusyError("is closing", hint="another replica, or the next start, takes the request")
         await self._watched(self._check)
 
     async def aside(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -73,3 +73,11 @@ def test_calls_that_wait_for_the_store_are_bounded(client: Client, replica: Repl
     early, told = asyncio.run(crowd())
     assert early == [503] * 100
     assert told == 200
+
+
+def test_a_replica_that_closes_is_alive_and_not_ready(client: Client, replica: Replica) -> None:
+    replica._closing = True  # what `close` says first
+
+    assert asyncio.run(client.get("/healthz")).status == 200
+    answer = asyncio.run(client.get("/readyz"))
+    assert (answer.status, answer.headers["content-type"]) == (503, "application/problem+json")
