@@ -6,8 +6,12 @@ from experiments.runner.compare import wide
 
 
 def closed(frame: pd.DataFrame, metric: str = "expected") -> pd.DataFrame:
-    """(metric - uniform) / (oracle - uniform) of each run, mean over seeds with its standard error, by scenario."""
-    value, uniform, oracle = (wide(frame, name) for name in (metric, "uniform", "oracle"))
+    """(metric - uniform) / (oracle - uniform) of each run, mean over seeds with its standard error, by scenario.
+
+    metric: "expected" for all rounds, "late" for the last fifth, whose own uniform and oracle it is held against.
+    """
+    part = "late_" if metric == "late" else ""
+    value, uniform, oracle = (wide(frame, name) for name in (metric, f"{part}uniform", f"{part}oracle"))
     share = (value - uniform) / (oracle - uniform)
     long = share.reset_index().melt(id_vars=["scenario", "seed"], value_name="closed")
     table = long.groupby(["scenario", "policy"], sort=True)["closed"].agg(["mean", "sem", "count"]).reset_index()

@@ -61,7 +61,8 @@ def run(game: Game, player: Player, *, delay: int = 0) -> tuple[Ints, Floats]:
 def measures(game: Game, chosen: Ints, reward: Floats) -> list[Measure]:
     """reward, regret: per decision so far, at each point of the curve; the regret is that of the true expectation.
 
-    total: sum of rewards. late: mean true expectation of the last fifth. uniform, best_fixed, oracle: true values.
+    total: sum of rewards. expected, late: mean true expectation of all rounds, of the last fifth. uniform, best_fixed,
+    oracle: true values, and of the last fifth with "late_" before them.
     """
     n = len(game)
     rows = np.arange(n)
@@ -72,14 +73,17 @@ def measures(game: Game, chosen: Ints, reward: Floats) -> list[Measure]:
     found += [Measure("regret", float(lost[t - 1]), float(t)) for t in points.tolist()]
     even = np.where(game.mask, game.q, 0.0).sum(axis=1) / game.mask.sum(axis=1)
     fixed = np.where(game.mask[:, game.best_fixed], game.q[:, game.best_fixed], game.q[:, 0])
+    late = slice(n - max(1, n // 5), n)
     found += [
         Measure("total", float(earned[-1])),
         Measure("rounds", float(n)),
         Measure("expected", float(expected.mean())),
-        Measure("late", float(expected[-max(1, n // 5) :].mean())),
+        Measure("late", float(expected[late].mean())),
         Measure("uniform", float(even.mean())),
         Measure("best_fixed", float(fixed.mean())),
         Measure("oracle", float(game.best.mean())),
+        Measure("late_uniform", float(even[late].mean())),
+        Measure("late_oracle", float(game.best[late].mean())),
     ]
     share = np.bincount(chosen, minlength=game.q.shape[1]) / n
     found += [Measure("share", float(s), label=arm.id) for s, arm in zip(share, game.catalogue.arms, strict=True)]
