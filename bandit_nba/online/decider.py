@@ -46,6 +46,7 @@ from bandit_nba.store.database import Database
 from bandit_nba.store.decisions import Stored
 from bandit_nba.store.learning import hold_horizon
 from bandit_nba.store.steady import steady
+from bandit_nba.store.straight import Straight
 from bandit_nba.workspace import Workspace
 
 log = logging.getLogger("nba.decider")
@@ -214,7 +215,7 @@ class Decider:
                 self._write(batch)
         self._measures.batch_sizes.observe(len(batch.asked))
         if batch.lost:
-            with self._database.read() as connection:
+            with self._database.read_straight() as connection:
                 batch.settled |= decision_store.answers(connection, batch.lost)
         self.counts.update(record.kind for record in batch.here.values())
         return batch
@@ -233,7 +234,7 @@ class Decider:
         if not any(a.customer for a in asked):
             return Known()
         try:
-            with self._database.read() as connection:
+            with self._database.read_straight() as connection:
                 return making.look(connection, asked)
         except Exception as error:  # noqa: BLE001 (whatever it is: consent that was not read is not given)
             log.error("customers cannot be read; only safe arms are offered: %s", type(error).__name__)
@@ -245,7 +246,7 @@ class Decider:
         fresh: list[DecisionRecord] = []
         committing = False
         try:
-            with self._database.write() as connection:
+            with self._database.write_straight() as connection:
                 horizon = hold_horizon(connection)
                 in_force = definition_store.hold_catalogue(connection)
                 stale = _stale(connection, batch.versions)
@@ -280,7 +281,7 @@ class Decider:
 
         What was made beside them for their customers has counted them twice, and is made again.
         """
-        with self._database.read() as connection:
+        with self._database.read_straight() as connection:
             taken = decision_store.answers(connection, [record.id for record in made])
         batch.settled |= taken
         customers = {batch.made.pop(decision).customer for decision in taken}
@@ -298,7 +299,7 @@ def _by_id(accepted: Sequence[Asked | NbaError], tickets: Sequence[Ticket]) -> d
     return found
 
 
-def _stale(connection: sa.Connection, read: Mapping[str, int]) -> frozenset[str]:
+def _stale(connection: Straight, read: Mapping[str, int]) -> frozenset[str]:
     """The customers whose contact state has changed since it was read."""
     if not read:
         return frozenset()

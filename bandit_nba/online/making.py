@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
-import sqlalchemy as sa
 
 from bandit_nba.catalogue.facts import FactValue
 from bandit_nba.decide.batch import Coded, Decisions, Eligibility, Facts, Requests
@@ -27,6 +26,7 @@ from bandit_nba.online.brought import by_actions, engine_over
 from bandit_nba.online.messages import DecisionRequest
 from bandit_nba.store import contacts as contact_store
 from bandit_nba.store import customers as customer_store
+from bandit_nba.store.bulk import Session
 from bandit_nba.store.contacts import Needs, reached
 from bandit_nba.workspace import Workspace
 
@@ -112,7 +112,7 @@ class Making:
         """The engine over the catalogue's actions, or over those that the request brought."""
         return self.engine if asked.actions is None else engine_over(self.engine, asked.actions)
 
-    def look(self, connection: sa.Connection, asked: Sequence[Asked]) -> Known:
+    def look(self, connection: Session, asked: Sequence[Asked]) -> Known:
         """What is known of those who ask; one query for profiles, and two or more where there are contact rules."""
         keys = {a.customer for a in asked if a.customer}
         if not keys:

@@ -11,7 +11,10 @@ from sqlalchemy import Select
 from sqlalchemy.dialects import registry
 from sqlalchemy.sql.dml import Insert
 
+from bandit_nba.store.straight import Straight
+
 T = TypeVar("T")
+Session = sa.Connection | Straight
 
 IN_LIST = 500
 """Members of one IN list; below every database's limit, and above it longer lists gain nothing."""
@@ -22,33 +25,52 @@ _POSITIONAL: Mapping[str, sa.Dialect] = {
 }
 
 
-def execute_many(connection: sa.Connection, statement: Insert, rows: Sequence[tuple[object, ...]]) -> None:
+def execute_many(connection: Session, statement: Insert, rows: Sequence[tuple[object, ...]]) -> None:
     """Run `statement` once per row; a row holds the values of its columns, in the order of the table.
 
     SQLAlchemy's own path costs 12 us more per logged decision, for bind processing that these columns (text, bytes and
     doubles) do not need.
     """
-    if rows:
-        connection.exec_driver_sql(_sql(statement, connection.dialect.name), list(rows))
+    if not rows:
+        return
+    text = _sql(statement, backend_of(connection))
+    if isinstance(connection, Straight):
+        connection.many(text, rows)
+    else:
+        connection.exec_driver_sql(text, list(rows))
 
 
-def select_in(connection: sa.Connection, statement: Select[Any], keys: Collection[str], **values: float) -> list[Any]:
+def select_in(connection: Session, statement: Select[Any], keys: Collection[str], **values: float) -> list[Any]:
     """The rows of a query whose bound list is named `keys`; `values` are its other parameters, which have defaults.
 
     SQLAlchemy's own path costs 60 us more per statement, for lists whose length it cannot know and for the columns of
     results. Here lists are filled up to a power of two with their last key, so that a few texts serve all lengths.
     """
     rows: list[Any] = []
+    backend = backend_of(connection)
     for chunk in chunks(keys, IN_LIST):
         size = 1 << (len(chunk) - 1).bit_length()
-        text, places, constants = _listed(statement, connection.dialect.name, size)
+        text, places, constants = _listed(statement, backend, size)
         keys_by_name = {f"keys_{i}": key for i, key in enumerate((*chunk, *chunk[-1:] * (size - len(chunk))), 1)}
         known = {**constants, **values, **keys_by_name}
-        rows += _fetched(connection, text, tuple([known[place] for place in places]))
+        rows += fetched(connection, text, tuple([known[place] for place in places]))
     return rows
 
 
-def _fetched(connection: sa.Connection, text: str, parameters: tuple[object, ...]) -> Sequence[Any]:
+def select(connection: Session, statement: Select[Any]) -> Sequence[Any]:
+    """The rows of a query whose only values are constants."""
+    return fetched(connection, _constant(statement, backend_of(connection)), ())
+
+
+def backend_of(connection: Session) -> str:
+    """ "sqlite" or "postgresql"."""
+    return connection.backend if isinstance(connection, Straight) else connection.dialect.name
+
+
+def fetched(connection: Session, text: str, parameters: tuple[object, ...]) -> Sequence[Any]:
+    """The rows that the driver gives for a text; places as it writes them: `?` or `%s`."""
+    if isinstance(connection, Straight):
+        return connection.rows(text, parameters)
     driver = connection.connection.driver_connection
     if isinstance(driver, sqlite3.Connection):
         return driver.execute(text, parameters).fetchall()
@@ -65,6 +87,11 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 @cache
 def _sql(statement: Insert, backend: str) -> str:
     return str(statement.compile(dialect=_POSITIONAL[backend]))
+
+
+@cache
+def _constant(statement: Select[Any], backend: str) -> str:
+    return str(statement.compile(dialect=_POSITIONAL[backend], compile_kwargs={"literal_binds": True}))
 
 
 @cache

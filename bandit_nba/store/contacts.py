@@ -27,7 +27,7 @@ from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.catalogue.contact_rules import IGNORED
 from bandit_nba.decide.history import NO_ANSWERS, Contact
 from bandit_nba.decide.wanted import WantedKind
-from bandit_nba.store.bulk import execute_many, select_in
+from bandit_nba.store.bulk import Session, backend_of, execute_many, fetched, select_in
 from bandit_nba.store.tables import contact_versions, decisions, outcomes, overrides
 
 _KEYS: sa.BindParameter[Any] = sa.bindparam("keys", expanding=True)
@@ -87,7 +87,7 @@ class Needs:
 
 
 def contacts(
-    connection: sa.Connection, customers: Collection[str], needs: Needs, *, now_s: float
+    connection: Session, customers: Collection[str], needs: Needs, *, now_s: float
 ) -> dict[str, list[Contact]]:
     """The contacts of those of `customers` (pseudonymous keys) that have any, as far back as is needed.
 
@@ -109,33 +109,33 @@ def contacts(
     return found
 
 
-def versions(connection: sa.Connection, customers: Collection[str]) -> dict[str, int]:
+def versions(connection: Session, customers: Collection[str]) -> dict[str, int]:
     """The version of each customer's contact state; 0 where nothing has been counted yet."""
     found = dict.fromkeys(customers, 0)
     found.update((customer, version) for customer, version in select_in(connection, _VERSIONS, found))
     return found
 
 
-def lock_versions(connection: sa.Connection, customers: Collection[str]) -> dict[str, int]:
+def lock_versions(connection: Session, customers: Collection[str]) -> dict[str, int]:
     """The same inside a write transaction; no other can raise them until it has ended."""
     _lock(connection, customers)
     return versions(connection, customers)
 
 
-def raise_versions(connection: sa.Connection, customers: Collection[str]) -> None:
+def raise_versions(connection: Session, customers: Collection[str]) -> None:
     """Tell that the contact state of `customers` has changed in this write transaction; "" is nobody."""
     rows = [(customer, 1) for customer in sorted(set(customers)) if customer]
     _lock(connection, [customer for customer, _ in rows])
-    execute_many(connection, _RAISE[connection.dialect.name], rows)
+    execute_many(connection, _RAISE[backend_of(connection)], rows)
 
 
-def _lock(connection: sa.Connection, customers: Collection[str]) -> None:
+def _lock(connection: Session, customers: Collection[str]) -> None:
     """Let no other transaction change the contact state of `customers`; SQLite's write lock does that by itself.
 
     PostgreSQL locks in one order, so that two never wait for each other, and in one statement.
     """
-    if customers and connection.dialect.name == "postgresql":
-        connection.execute(_LOCK, {"customers": list(customers)})
+    if customers and backend_of(connection) == "postgresql":
+        fetched(connection, _LOCK, (list(customers),))
 
 
 def raise_versions_of(connection: sa.Connection, ids: Collection[str]) -> None:
@@ -180,7 +180,7 @@ _SLATE = msgspec.json.Decoder(_Slate)
 class _Told:
     """What customers answered: outcomes that name a decision, and those of attribution "each" that name a customer."""
 
-    def __init__(self, connection: sa.Connection, customers: Collection[str], needs: Needs, *, since: float) -> None:
+    def __init__(self, connection: Session, customers: Collection[str], needs: Needs, *, since: float) -> None:
         self._impressions = needs.impressions
         self._named: defaultdict[str, list[tuple[str | None, str, float]]] = defaultdict(list)
         for decision, slot, kind, received_at in select_in(connection, _ANSWERS, customers, since=since):
@@ -216,9 +216,9 @@ class _Told:
         return first
 
 
-_LOCK = sa.text(  # a subquery with an order is read in it, before the lock of its next row is taken
+_LOCK = (  # a subquery with an order is read in it, before the lock of its next row is taken
     "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(customer, 0) AS key"
-    " FROM unnest(CAST(:customers AS text[])) AS customer ORDER BY key) AS keys"
+    " FROM unnest(CAST(%s AS text[])) AS customer ORDER BY key) AS keys"
 )
 _MORE = {"version": contact_versions.c.version + sa.literal_column("1")}
 _RAISE = {

@@ -3,15 +3,17 @@
 SQLite by default (WAL, synchronous=FULL: a commit that returned survives a power loss), PostgreSQL by its URL.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
 from bandit_nba.errors import SettingsError, StoreError
 from bandit_nba.store import failure, schema, sqlite
+from bandit_nba.store.straight import Straight
 from bandit_nba.store.turns import Turns
 
 BUSY_S = 10.0
@@ -98,12 +100,29 @@ class Database:
         turn = self._turns.turn(wait_s=BUSY_S, where=self.where) if self._turns else nullcontext()
         with turn, self._transaction(self._writer) as connection:
             yield connection
-            if self._is_lost(connection.connection.driver_connection):
-                raise StoreError(
-                    "gave up the transaction after an error",
-                    where=self.where,
-                    hint="do not catch errors inside a transaction",
-                )
+            self._check_kept(connection.connection.driver_connection)
+
+    @contextmanager
+    def read_straight(self) -> Iterator[Straight]:
+        """As `read`, for statements that go to the driver as they are."""
+        if self._turns is None:
+            with self.read() as connection:
+                yield Straight(connection.connection.driver_connection, "postgresql")
+        else:
+            with self._driven(self._reader, sqlite.begin_snapshot) as driver:
+                yield Straight(driver, "sqlite")
+
+    @contextmanager
+    def write_straight(self) -> Iterator[Straight]:
+        """As `write`, for statements that go to the driver as they are."""
+        if self._turns is None:
+            with self.write() as connection:
+                yield Straight(connection.connection.driver_connection, "postgresql")
+        else:
+            turn = self._turns.turn(wait_s=BUSY_S, where=self.where)
+            with turn, self._driven(self._writer, lambda driver: sqlite.begin_immediate(driver, BUSY_S)) as driver:
+                yield Straight(driver, "sqlite")
+                self._check_kept(driver)
 
     def close(self) -> None:
         """Close all connections; transactions that begin later are refused."""
@@ -120,18 +139,54 @@ class Database:
                 found = schema.revision(connection)
         schema.check(found, where=self.where)
 
+    def _check_kept(self, driver: Any) -> None:
+        if self._is_lost(driver):
+            raise StoreError(
+                "gave up the transaction after an error",
+                where=self.where,
+                hint="do not catch errors inside a transaction",
+            )
+
     @contextmanager
     def _transaction(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        with (
+            self._meant(engine.dialect),
+            engine.connect() as connection,
+            _never_reused_after_damage(connection),
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def _driven(self, engine: sa.Engine, begin: Callable[[Any], None]) -> Iterator[Any]:
+        """SQLite's own connection in a transaction; what is left open goes back by the pool's rollback."""
+        with self._meant(engine.dialect):
+            pooled = engine.raw_connection()
+            try:
+                begin(pooled.driver_connection)
+                yield pooled.driver_connection
+                sqlite.commit(cast(sqlite3.Connection, pooled.driver_connection))
+            except sqlite3.Error as error:
+                if (found := failure.meaning(error)) is not None and found.reopen:
+                    pooled.invalidate(error)
+                raise
+            finally:
+                pooled.close()
+
+    @contextmanager
+    def _meant(self, dialect: sa.Dialect) -> Iterator[None]:
+        """Errors as their callers know them, whichever way the statement took."""
         if self._closed:
             raise StoreError("is closed", where=self.where)
         try:
-            with engine.connect() as connection, _never_reused_after_damage(connection), connection.begin():
-                yield connection
-        except (sa.exc.SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
+            yield
+        except (sa.exc.SQLAlchemyError, dialect.loaded_dbapi.Error) as error:
             found = failure.meaning(error)
-            if found is None:
-                raise
-            raise failure.store_error(error, found, where=self.where) from error
+            if found is not None:
+                raise failure.store_error(error, found, where=self.where) from error
+            if isinstance(error, dialect.loaded_dbapi.IntegrityError):
+                raise sa.exc.IntegrityError(None, None, error, hide_parameters=True) from error
+            raise
 
 
 @contextmanager

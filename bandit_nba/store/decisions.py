@@ -11,13 +11,16 @@ import sqlalchemy as sa
 
 from bandit_nba.decide.batch import Kind
 from bandit_nba.decide.record import DecisionRecord
-from bandit_nba.store.bulk import IN_LIST, chunks, execute_many
+from bandit_nba.store.bulk import IN_LIST, Session, backend_of, chunks, execute_many, select_in
 from bandit_nba.store.tables import NEVER, OVERRIDDEN, QUARANTINED, TEACHES_NOTHING, decision_facts, decisions
 
 Activation = Literal["activated", "already", "expired", "unknown"]
 
 _INSERT = sa.insert(decisions)
 _INSERT_FACTS = sa.insert(decision_facts)
+_ANSWERED = sa.select(decisions.c.id, decisions.c.payload_sha256, decisions.c.answer).where(
+    decisions.c.id.in_(sa.bindparam("keys", expanding=True))
+)
 _NOT_LEARNED = decisions.c.learned_in.is_(None)
 _NAMES = tuple(decisions.c.keys())
 _values = attrgetter(*_NAMES)
@@ -91,7 +94,7 @@ class Brief:
     brought: bool
 
 
-def insert(connection: sa.Connection, records: Sequence[DecisionRecord]) -> None:
+def insert(connection: Session, records: Sequence[DecisionRecord]) -> None:
     """Log new decisions, all or none; those of a kind other than "normal" are marked as never to be learned.
 
     Raises
@@ -99,21 +102,15 @@ def insert(connection: sa.Connection, records: Sequence[DecisionRecord]) -> None
     sqlalchemy.exc.IntegrityError
         If one of the ids is known; see `answers`.
     """
-    if connection.dialect.name == "postgresql":  # in one order: two transactions with the same ids never lock crosswise
+    if backend_of(connection) == "postgresql":  # in one order: two transactions with the same ids never lock crosswise
         records = sorted(records, key=attrgetter("id"))
     execute_many(connection, _INSERT, [_values(r) if r.kind == "normal" else _special(r) for r in records])
     execute_many(connection, _INSERT_FACTS, [(r.id, r.facts) for r in records if r.facts is not None])
 
 
-def answers(connection: sa.Connection, ids: Collection[str]) -> dict[str, Stored]:
+def answers(connection: Session, ids: Collection[str]) -> dict[str, Stored]:
     """What was answered to those of `ids` that are known."""
-    found = {}
-    for chunk in chunks(ids, IN_LIST):
-        query = sa.select(decisions.c.id, decisions.c.payload_sha256, decisions.c.answer).where(
-            decisions.c.id.in_(chunk)
-        )
-        found.update({row.id: Stored(row.payload_sha256, row.answer) for row in connection.execute(query)})
-    return found
+    return {decision: Stored(payload, answer) for decision, payload, answer in select_in(connection, _ANSWERED, ids)}
 
 
 def channels(connection: sa.Connection, ids: Collection[str]) -> dict[str, str]:

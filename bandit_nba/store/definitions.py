@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bandit_nba.errors import IdConflictError
+from bandit_nba.store.bulk import Session, select
 from bandit_nba.store.tables import definitions, in_force
 
 Kind = Literal["catalogue", "policy", "features", "reward"]
@@ -50,9 +51,9 @@ def catalogue_in_force(connection: sa.Connection) -> InForce | None:
     return None if row is None else InForce(*row)
 
 
-def hold_catalogue(connection: sa.Connection) -> str | None:
+def hold_catalogue(connection: Session) -> str | None:
     """The version in force, which cannot change until this write transaction has ended; None: none was applied."""
-    return connection.execute(_HOLD).scalar_one_or_none()
+    return next((version for (version,) in select(connection, _HOLD)), None)
 
 
 def policy_in_force(connection: sa.Connection) -> bytes | None:
@@ -69,6 +70,11 @@ def policy_version_in_force(connection: sa.Connection) -> str | None:
     """Its version alone; cheap enough to poll."""
     query = sa.select(in_force.c.version).where(in_force.c.kind == "policy")
     return connection.execute(query).scalar_one_or_none()
+
+
+def policy_since(connection: sa.Connection) -> float | None:
+    """Since when the policy in force decides, seconds since the epoch; None where none ever was."""
+    return connection.execute(sa.select(in_force.c.since).where(in_force.c.kind == "policy")).scalar_one_or_none()
 
 
 def put_in_force(connection: sa.Connection, kind: Kind, version: str, *, now_s: float) -> None:

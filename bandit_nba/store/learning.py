@@ -42,13 +42,14 @@ from bandit_nba.store import decisions as log
 from bandit_nba.store import definitions, leases, models, quarantine, serving
 from bandit_nba.store.archive.restore import NO_ARCHIVE, Archive
 from bandit_nba.store.backlog import Backlog
-from bandit_nba.store.bulk import IN_LIST, chunks, select_in
+from bandit_nba.store.bulk import IN_LIST, Session, backend_of, chunks, fetched, select_in
 from bandit_nba.store.database import Database
 from bandit_nba.store.steady import SteadyClock, steady
 from bandit_nba.store.tables import NEVER, TEACHES_NOTHING, decision_facts, decisions, meta, outcomes
 
 _LEASE = "learner"
 _CLOCK_LOCK = 7_243_501_339  # PostgreSQL advisory lock, any fixed number
+_SHARE_CLOCK_LOCK = f"SELECT pg_advisory_xact_lock_shared({_CLOCK_LOCK})"
 _HORIZON = "learning_horizon"
 _READ_HORIZON = f"SELECT value FROM meta WHERE name = '{_HORIZON}'"  # noqa: S608 (a constant); each writer asks this
 
@@ -98,14 +99,14 @@ _NAMING_A_CUSTOMER = _OUTCOME.where(
 )
 
 
-def hold_horizon(connection: sa.Connection) -> float:
+def hold_horizon(connection: Session) -> float:
     """Before when all that matured may have been learned; it cannot move on until this write transaction has ended.
 
     On SQLite the transaction's write lock does that. On PostgreSQL writers share a lock until they have committed, and
     `claim` waits for it alone; ask for it before any other lock, or two writers and the learner wait in a circle.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_CLOCK_LOCK)))
+    if backend_of(connection) == "postgresql":
+        fetched(connection, _SHARE_CLOCK_LOCK, ())
     return _horizon(connection)
 
 
@@ -118,9 +119,9 @@ def stamp(connection: sa.Connection, clock: Callable[[], float]) -> float:
     return max(now_s, floor)
 
 
-def _horizon(connection: sa.Connection) -> float:
-    found = connection.exec_driver_sql(_READ_HORIZON).scalar_one_or_none()
-    return float("-inf") if found is None else float(found)
+def _horizon(connection: Session) -> float:
+    found = fetched(connection, _READ_HORIZON, ())
+    return float(found[0][0]) if found else float("-inf")
 
 
 def _move_horizon(connection: sa.Connection, now_s: float) -> None:

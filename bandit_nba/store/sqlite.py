@@ -38,7 +38,7 @@ def reader(url: sa.URL, *, busy_s: float) -> sa.Engine:
         url, pool_size=_READERS, pool_timeout=busy_s, connect_args={"timeout": busy_s}, hide_parameters=True
     )
     sa.event.listen(engine, "connect", lambda driver, _: _configure_reader(driver, busy_s))
-    sa.event.listen(engine, "begin", _begin_snapshot)
+    sa.event.listen(engine, "begin", lambda connection: begin_snapshot(_driver(connection)))
     return engine
 
 
@@ -49,13 +49,18 @@ def writer(url: sa.URL, *, busy_s: float) -> sa.Engine:
     """
     engine = sa.create_engine(url, pool_size=1, max_overflow=0, connect_args={"timeout": 0.0}, hide_parameters=True)
     sa.event.listen(engine, "connect", lambda driver, _: _configure(driver, busy_s))
-    sa.event.listen(engine, "begin", lambda connection: _begin_immediate(connection, busy_s))
+    sa.event.listen(engine, "begin", lambda connection: begin_immediate(_driver(connection), busy_s))
     return engine
 
 
 def is_lost(driver: sqlite3.Connection) -> bool:
     """Whether SQLite ended the transaction by itself after an error; sqlite3's `commit` would do nothing, silently."""
     return not driver.in_transaction
+
+
+def commit(driver: sqlite3.Connection) -> None:
+    """End a transaction: what was written is on disk."""
+    driver.commit()
 
 
 def _configure(driver: sqlite3.Connection, busy_s: float) -> None:
@@ -75,12 +80,13 @@ def _configure_reader(driver: sqlite3.Connection, busy_s: float) -> None:
     driver.execute("PRAGMA query_only=ON")
 
 
-def _begin_snapshot(connection: sa.Connection) -> None:
-    _driver(connection).execute("BEGIN")
+def begin_snapshot(driver: sqlite3.Connection) -> None:
+    """Begin to read."""
+    driver.execute("BEGIN")
 
 
-def _begin_immediate(connection: sa.Connection, busy_s: float) -> None:
-    driver = _driver(connection)
+def begin_immediate(driver: sqlite3.Connection, busy_s: float) -> None:
+    """Begin to write, once the lock is free."""
     _patiently(lambda: driver.execute("BEGIN IMMEDIATE"), busy_s)
 
 

@@ -11,7 +11,6 @@ import hypothesis.strategies as st
 import msgspec
 import numpy as np
 import pytest
-import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 
 from bandit_nba.catalogue import ContactRule
@@ -103,13 +102,16 @@ def test_without_contact_rules_nothing_is_read(workspace: Workspace, database: D
     arms(decider, ask("d0", "c"))
     ran: list[str] = []
     for engine in (database._reader, database._writer):
-        sa.event.listen(engine, "before_cursor_execute", lambda _c, _k, text, *_: ran.append(text))
+        connection = engine.raw_connection()
+        connection.driver_connection.set_trace_callback(ran.append)  # type: ignore[union-attr]
+        connection.close()
     arms(decider, ask("d1", "c"))
 
-    assert [text.split()[0] for text in ran] == ["SELECT", "SELECT", "SELECT", "INSERT", "INSERT"]
-    assert "FROM customers" in ran[0]
-    assert "FROM meta" in ran[1]  # up to when everything may have been learned
-    assert "FROM in_force" in ran[2]
+    said = [text.split()[0] for text in ran]
+    assert said == ["BEGIN", "SELECT", "COMMIT", "BEGIN", "SELECT", "SELECT", "INSERT", "INSERT", "COMMIT"]
+    assert "FROM customers" in ran[1]
+    assert "FROM meta" in ran[4]  # up to when everything may have been learned
+    assert "FROM in_force" in ran[5]
 
 
 def test_a_decision_not_activated_in_time_gives_its_count_back(

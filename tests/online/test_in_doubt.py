@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import sqlalchemy as sa
 
 from bandit_nba.errors import StoreError
 from bandit_nba.online.answering import Answer
 from bandit_nba.online.messages import DecisionAnswer, DecisionRequest
 from bandit_nba.online.replica import Replica
 from bandit_nba.store import decisions as decision_store
+from bandit_nba.store import sqlite
 from bandit_nba.workspace import init_workspace, open_workspace
 
 
@@ -22,16 +22,20 @@ def os_error(code: int, name: str) -> sqlite3.OperationalError:
     return error
 
 
-def fail_next_commit(replica: Replica, error: sqlite3.Error, *, after_it: bool) -> None:
-    """The next commit says `error`, before it or although it was made."""
+def fail_next_commit(monkeypatch: pytest.MonkeyPatch, error: sqlite3.Error, *, after_it: bool) -> None:
+    """The next commit of a decision says `error`, before it or although it was made."""
+    real = sqlite.commit
 
-    def commit(connection: sa.Connection) -> None:
-        sa.event.remove(replica.database._writer, "commit", commit)
+    def commit(driver: sqlite3.Connection) -> None:
+        if driver.execute("PRAGMA query_only").fetchone()[0]:
+            real(driver)
+            return
+        monkeypatch.setattr(sqlite, "commit", real)
         if after_it:
-            connection.connection.driver_connection.execute("COMMIT")  # type: ignore[union-attr]
+            real(driver)
         raise error
 
-    sa.event.listen(replica.database._writer, "commit", commit)
+    monkeypatch.setattr(sqlite, "commit", commit)
 
 
 @pytest.fixture
@@ -56,11 +60,11 @@ def ask(replica: Replica) -> Answer | BaseException:
 
 @pytest.mark.parametrize("happened", [True, False])
 def test_a_commit_in_doubt_is_refused_and_the_same_request_finds_what_happened(
-    workspace_path: Path, happened: bool
+    workspace_path: Path, monkeypatch: pytest.MonkeyPatch, happened: bool
 ) -> None:
     replica = Replica.open(open_workspace(workspace_path))
     try:
-        fail_next_commit(replica, os_error(sqlite3.SQLITE_IOERR, "SQLITE_IOERR_FSYNC"), after_it=happened)
+        fail_next_commit(monkeypatch, os_error(sqlite3.SQLITE_IOERR, "SQLITE_IOERR_FSYNC"), after_it=happened)
         first = ask(replica)
         with replica.database.read() as connection:
             kept = decision_store.get(connection, "d-1")
@@ -76,10 +80,12 @@ def test_a_commit_in_doubt_is_refused_and_the_same_request_finds_what_happened(
     assert kept is None or kept.answer == second.body
 
 
-def test_where_surely_nothing_was_kept_the_channel_may_do_nothing(workspace_path: Path) -> None:
+def test_where_surely_nothing_was_kept_the_channel_may_do_nothing(
+    workspace_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     replica = Replica.open(open_workspace(workspace_path))
     try:
-        fail_next_commit(replica, os_error(sqlite3.SQLITE_FULL, "SQLITE_FULL"), after_it=False)
+        fail_next_commit(monkeypatch, os_error(sqlite3.SQLITE_FULL, "SQLITE_FULL"), after_it=False)
         answer = ask(replica)
         with replica.database.read() as connection:
             kept = decision_store.get(connection, "d-1")
