@@ -22,7 +22,7 @@ from serve.endpoint import (
     reply_of,
     send_reply,
 )
-from serve.personalizer import events
+from serve.personalizer import administration, events
 from serve.refusal import refused
 from serve.routes import catalogue, customers, decisions, health, metrics, models, outcomes
 from serve.routes import events as happenings
@@ -42,6 +42,7 @@ def create_app(replica: Replica) -> "App":
         *health.operations(replica),
         metrics.operation(replica, traffic),
         *events.operations(replica),
+        *administration.operations(replica),
     ]
     return App([*operations, _documentation(operations)], replica, traffic)
 

@@ -1,7 +1,7 @@
 """The OpenAPI document, made from the operations and their types: it cannot say anything else than the code does."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -9,7 +9,9 @@ import msgspec
 
 from serve import parameters
 from serve import problem as problems
-from serve.endpoint import Operation
+from serve.endpoint import JSON, Operation
+from serve.personalizer.errors import status_told
+from serve.personalizer.wire import ErrorResponse
 from serve.problem import Kind, Problem
 
 _REF = "#/components/schemas/{name}"
@@ -19,7 +21,7 @@ _PLACE = re.compile(r"\{(\w+)\}")
 def document(operations: Sequence[Operation]) -> bytes:
     """JSON of OpenAPI 3.1."""
     types = [kind for o in operations for one in (*o.replies.values(), o.takes) for kind in one]
-    schemas, components = msgspec.json.schema_components([*types, Problem], ref_template=_REF)
+    schemas, components = msgspec.json.schema_components([*types, Problem, ErrorResponse], ref_template=_REF)
     schema_of = dict(zip(map(repr, types), schemas, strict=False))
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -95,14 +97,19 @@ def _refusals(operation: Operation) -> dict[str, Any]:
         kinds += [problems.UNAUTHENTICATED, problems.FORBIDDEN, problems.TOO_MANY]
     if "{" in operation.path:
         kinds.append(problems.UNKNOWN_ID)
-    return {str(status): _refusal(status, kinds) for status in sorted({kind.status for kind in kinds})}
+    told = status_told if operation.explain else None
+    by_status: dict[int, list[Kind]] = {}
+    for kind in dict.fromkeys(kinds):
+        by_status.setdefault(told(kind.status) if told else kind.status, []).append(kind)
+    return {str(status): _refusal(alike, as_error=told is not None) for status, alike in sorted(by_status.items())}
 
 
-def _refusal(status: int, kinds: Iterable[Kind]) -> dict[str, Any]:
-    alike = list(dict.fromkeys(kind for kind in kinds if kind.status == status))
+def _refusal(alike: Sequence[Kind], *, as_error: bool) -> dict[str, Any]:
+    """One status. as_error: in Personalizer's form and not as a problem."""
+    media, name = (JSON, "ErrorResponse") if as_error else (problems.MEDIA_TYPE, "Problem")
     said: dict[str, Any] = {
         "description": "; ".join(f"{kind.title} ({kind.name})" for kind in alike),
-        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}},
+        "content": {media: {"schema": {"$ref": _REF.format(name=name)}}},
     }
     if any(kind.retry_after_s or kind is problems.TOO_MANY for kind in alike):
         seconds = {"type": "integer", "description": "Seconds after which to try again."}

@@ -59,6 +59,11 @@ def follow(database: Database, *, who: str, why: str, clock: Callable[[], float]
     return _change(database, "follow", "", who=who, why=why, clock=clock)
 
 
+def reset(database: Database, *, who: str, why: str, clock: Callable[[], float] = time.time) -> Change:
+    """Let no model serve until the next change, whatever the learner publishes; it goes on learning meanwhile."""
+    return _change(database, "publish", serving.NONE, who=who, why=why, clock=clock)
+
+
 def roll_back(
     workspace: Workspace,
     database: Database,

@@ -256,6 +256,20 @@ leases = sa.Table(
     sa.Column("expires_at", sa.Double, nullable=False),
 )
 
+judging_jobs = sa.Table(
+    "judging_jobs",
+    metadata,
+    # what clients of the retired Personalizer ask to be computed over a part of the log, and what was found
+    sa.Column("kind", sa.String(32), primary_key=True),  # evaluation, importance
+    sa.Column("id", sa.String(256), primary_key=True),
+    sa.Column("name", sa.String(256), nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("starts_at", sa.Double, nullable=False),
+    sa.Column("ends_at", sa.Double, nullable=False),
+    sa.Column("status", sa.String(32), nullable=False),
+    sa.Column("content", sa.LargeBinary),  # JSON; null until it is done
+)
+
 api_keys = sa.Table(
     "api_keys",
     metadata,

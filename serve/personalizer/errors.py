@@ -21,10 +21,15 @@ _CODES = {
 }
 
 
+def status_told(status: int) -> int:
+    """The status that Personalizer's clients are told where ours is this one."""
+    return 400 if status == problems.INVALID.status else status
+
+
 def explained(error: Exception) -> Reply:
     """The answer that explains `error` to a Personalizer client; headers such as Retry-After stay."""
     problem, ours = problem_of(error), reply_of(error)
-    status = 400 if problem.status == problems.INVALID.status else problem.status
+    status = status_told(problem.status)
     message = ". ".join(part for part in (problem.detail or problem.title, problem.allowed, problem.hint) if part)
     body = ErrorBody(code=_CODES.get(status, "InternalServerError"), message=message, target=problem.where or None)
     return Reply(status, msgspec.json.encode(ErrorResponse(error=body)), headers=ours.headers)

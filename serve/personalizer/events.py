@@ -173,10 +173,15 @@ def operations(replica: Replica) -> list[Operation]:
     settings = replica.workspace.service.personalizer
     if settings is None:
         return []
-    channel = settings.channel or next(iter(replica.workspace.service.channels))
+    channel = channel_of(settings, replica)
     events = Events(replica, settings, channel)
     found = [*_single(events, FIRST, "first", {}), *_single(events, SECOND, "second", {"api-version": VERSION})]
     return [*found, *_multiple(events, {"api-version": VERSION})]
+
+
+def channel_of(settings: Personalizer, replica: Replica) -> str:
+    """The channel of all calls: the one named, or the first that is declared."""
+    return settings.channel or next(iter(replica.workspace.service.channels))
 
 
 def _single(events: Events, base: str, generation: str, query: dict[str, tuple[str, ...]]) -> list[Operation]:
