@@ -1,18 +1,16 @@
 """Learning a batch in which single rows may be poison: they are found by halving and leave no trace."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from bandit_nba.errors import ModelError, NbaError, StoreError
+from bandit_nba.errors import ModelError, StoreError
 from bandit_nba.learn.ensemble import Ensemble
-from bandit_nba.learn.examples import ExampleMaker, Examples
+from bandit_nba.learn.examples import ROW_ERRORS, ExampleMaker, Examples
 from bandit_nba.learn.log import LoggedBatch, Poison
 from bandit_nba.learn.registry import Lineage
 from bandit_nba.learn.typical import RunningMeans
 
 MOST_POISON = 20
 """More rows of one batch than this are no poison: something is wrong with all of them."""
-
-_ROW_ERRORS = (NbaError, ValueError, TypeError, ArithmeticError, LookupError, RuntimeError)
 
 
 def made_carefully(maker: ExampleMaker, batch: LoggedBatch, take: Callable[[Examples], None]) -> list[Poison]:
@@ -27,7 +25,7 @@ def _made(maker: ExampleMaker, batch: LoggedBatch, take: Callable[[Examples], No
         made = list(maker.examples(batch))
     except StoreError:
         raise
-    except _ROW_ERRORS as error:
+    except ROW_ERRORS as error:
         for part in _halves(batch, found, error):
             _made(maker, part, take, found)
         return
@@ -81,21 +79,36 @@ class CarefulRegressor:
         self._learn(batch, found)
         return found
 
+    def learn_made(self, made: Sequence[Examples]) -> bool:
+        """Learn examples that are made already; False, and as if they had never been there, if one cannot be."""
+        try:
+            self._learn_whole(made)
+        except ROW_ERRORS:
+            return False
+        return True
+
     def _learn(self, batch: LoggedBatch, found: list[Poison]) -> None:
+        try:
+            self._learn_whole(list(self._maker.examples(batch)))
+        except StoreError:
+            raise
+        except ROW_ERRORS as error:
+            for part in _halves(batch, found, error):
+                self._learn(part, found)
+
+    def _learn_whole(self, made: Sequence[Examples]) -> None:
+        """All, or as if there had been nothing: then it raises."""
         before = self.regressor.serialize()  # 2 ms for 2^18 weights; VW cannot take anything back
         means = self.means
         try:
-            for examples in self._maker.examples(batch):
-                self.regressor.learn(examples.contexts, examples.arms, examples.chosen, examples.reward, examples.ids)
-                self.recent = examples
-                means = means.more(examples.contexts)
-            self.means = means
-        except StoreError:
-            raise
-        except _ROW_ERRORS as error:
+            for one in made:
+                self.regressor.learn(one.contexts, one.arms, one.chosen, one.reward, one.ids)
+                means = means.more(one.contexts)
+        except ROW_ERRORS:
             self.regressor = self._loaded(before)
-            for part in _halves(batch, found, error):
-                self._learn(part, found)
+            raise
+        if made:
+            self.means, self.recent = means, made[-1]
 
     def _loaded(self, model: bytes | None) -> Ensemble:
         lineage = self._lineage

@@ -13,12 +13,15 @@ from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.inline import InlineAction, arms_of, decoded, encoded
 from bandit_nba.decide.policy import FeatureSettings
 from bandit_nba.decide.scoring import FeatureRows
-from bandit_nba.errors import InputError
+from bandit_nba.errors import InputError, NbaError
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.join import counted
 from bandit_nba.learn.log import LoggedBatch
 from bandit_nba.learn.logged_facts import LoggedFacts
 from bandit_nba.learn.rewards import rewards
+
+ROW_ERRORS = (NbaError, ValueError, TypeError, ArithmeticError, LookupError, RuntimeError)
+"""What a damaged row may raise; a `StoreError` among them is no fault of a row."""
 
 
 @dataclass(frozen=True)

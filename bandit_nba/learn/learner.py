@@ -281,7 +281,7 @@ class Learner:
 
 def _learn(memory: _Memory, batch: LoggedBatch) -> list[Poison]:
     """Learn what has facts and can be learned."""
-    batch = batch.pick([i for i, facts in enumerate(batch.facts) if facts is not None])
+    batch = batch.with_facts()
     poison = memory.careful.learn(batch)
     failed = {p.decision for p in poison}
     kept = [i for i, decision in enumerate(batch.windows.ids) if decision not in failed]

@@ -76,6 +76,10 @@ class LoggedBatch:
             inline=[self.inline[i] for i in rows] if self.inline else (),
         )
 
+    def with_facts(self) -> "LoggedBatch":
+        """Without the decisions whose facts were erased: they teach nothing."""
+        return self.pick([i for i, facts in enumerate(self.facts) if facts is not None])
+
     @property
     def last(self) -> Position:
         """Where the next batch goes on; not for an empty batch."""

@@ -5,6 +5,9 @@ the very weights of the learner that went the same way step by step. After each 
 whole or not at all: VW's bytes and what the manifest will need. Whoever begins again with the same settings and folder
 goes on behind the last one, and ends with the same weights, since storing and loading a model in between changes none.
 
+Reading and making features takes longer than learning: a helper process can share in it (see `ahead`), and changes
+nothing else.
+
 Two ways, with equal weights (tested): "learner" teaches VW in this process; "driver" writes each chunk as a file in
 VW's own format, from which VW's command-line driver learns. The first is the faster one: writing an example through VW
 takes longer than learning it.
@@ -12,8 +15,7 @@ takes longer than learning it.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,11 +23,13 @@ from typing import Literal
 import msgspec
 
 from bandit_nba.errors import ModelError, RefusedError
+from bandit_nba.learn.ahead import Helper, Part, in_order
 from bandit_nba.learn.careful import CarefulRegressor, made_carefully
 from bandit_nba.learn.ensemble import Ensemble
 from bandit_nba.learn.examples import ExampleMaker, Examples
 from bandit_nba.learn.log import LearningLog, LoggedBatch, Poison
 from bandit_nba.learn.manifest import StoredModel
+from bandit_nba.learn.prepared import Prepared, prepared
 from bandit_nba.learn.registry import Learned, Lineage, package
 from bandit_nba.learn.typical import Mean, RunningMeans
 from bandit_nba.learn.vowpal import ExampleFile, driven
@@ -81,11 +85,18 @@ class Retraining:
         self.resumed = self._state.done
 
     def run(
-        self, log: LearningLog, take: Callable[[int], list[str]], *, created_at: float, progress: Callable[[int], None]
+        self,
+        log: LearningLog,
+        take: Callable[[int], list[str]],
+        *,
+        created_at: float,
+        progress: Callable[[int], None],
+        helper: Helper | None = None,
     ) -> Trained:
         """Learn all that `take` gives, which begins behind `resumed`; the folder's checkpoints are left for the caller.
 
-        take: the next ids, at most so many. progress: called with the number of decisions behind each batch.
+        take: the next ids, at most so many. progress: called with the number of decisions behind each batch. helper:
+        makes batches ready beside this process, under the same definitions and from the same log.
 
         Raises
         ------
@@ -96,44 +107,57 @@ class Retraining:
         RefusedError
             If there is nothing to learn.
         """
-        ids = take(self._chunk)
-        while ids:
-            self._learn(log, ids, progress)
-            ids = take(self._chunk)
-            if ids:  # the last chunk is not kept: its examples are the probes
-                _write(self._folder / CHECKPOINT, self._state, self._model or b"")
+        parts = in_order(_parts(take, self._chunk), lambda part: prepared(self._maker, log.batch(part.ids)), helper)
+        going: _Chunk | None = None
+        for part, made in parts:
+            going = going or self._begun()
+            self._learn(going, log, part, made)
+            progress(len(part.ids))
+            if part.ends_chunk:
+                self._end(going)
+                going = None
+                if not part.ends_all:  # the last chunk is not kept: its examples are the probes
+                    _write(self._folder / CHECKPOINT, self._state, self._model or b"")
         if self._recent is None:
             raise RefusedError("there is nothing to learn from", hint="has anything matured in this range?")
         return self._packed(self._recent, created_at)
 
-    def _learn(self, log: LearningLog, ids: list[str], progress: Callable[[int], None]) -> None:
-        """One chunk: from the model and state before it to those behind it."""
+    def _begun(self) -> "_Chunk":
         state = self._state
         learned = Learned(examples=state.examples, since=state.since, until=state.until, arms=state.arms)
         way = self._way(RunningMeans(state.means, examples=state.examples))
-        failed = list(state.failed)
-        for part, batch in _read_ahead(log, ids):
-            batch = batch.pick([i for i, facts in enumerate(batch.facts) if facts is not None])
-            poison = way.learn(batch)
-            bad = {one.decision for one in poison}
-            kept = [i for i, decision in enumerate(batch.windows.ids) if decision not in bad]
-            learned = learned.more(
-                batch.windows.opens_at[kept],
-                [batch.arms[i] for i in kept],
-                inline=[batch.inline[i] is not None for i in kept] if batch.inline else (),
-            )
-            failed += [(one.decision, one.reason, one.why) for one in poison]
-            progress(len(part))
+        return _Chunk(way=way, learned=learned, done=state.done, failed=list(state.failed))
+
+    def _learn(self, chunk: "_Chunk", log: LearningLog, part: Part, made: Prepared | None) -> None:
+        """What was made ready; or, where that cannot be learned as a whole, row by row what can."""
+        chunk.done += len(part.ids)
+        if made is not None and chunk.way.learn_made(made.examples):
+            chunk.learned = chunk.learned.more(made.decided_at, made.arms, inline=made.inline)
+            return
+        batch = log.batch(part.ids).with_facts()
+        poison = chunk.way.learn(batch)
+        bad = {one.decision for one in poison}
+        kept = [i for i, decision in enumerate(batch.windows.ids) if decision not in bad]
+        chunk.learned = chunk.learned.more(
+            batch.windows.opens_at[kept],
+            [batch.arms[i] for i in kept],
+            inline=[batch.inline[i] is not None for i in kept] if batch.inline else (),
+        )
+        chunk.failed += [(one.decision, one.reason, one.why) for one in poison]
+
+    def _end(self, chunk: "_Chunk") -> None:
+        """Go over to the model and state behind a chunk."""
+        learned, way = chunk.learned, chunk.way
         self._model = way.model()
         self._recent = way.recent or self._recent
         self._state = _State(
-            done=state.done + len(ids),
+            done=chunk.done,
             examples=learned.examples,
             since=learned.since,
             until=learned.until,
             arms=dict(learned.arms),
             means=way.means.means() if learned.examples else (),
-            failed=tuple(failed),
+            failed=tuple(chunk.failed),
         )
 
     def _way(self, means: RunningMeans) -> "CarefulLearner | CarefulDriver":
@@ -162,16 +186,25 @@ class Retraining:
         return Trained(model=model, failed=failed, resumed=self.resumed)
 
 
-def _read_ahead(log: LearningLog, ids: list[str]) -> Iterator[tuple[list[str], LoggedBatch]]:
-    """Batches in order; while one is learned, the database finds the rows of the next."""
-    parts = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="nba-read") as reader:
-        following = reader.submit(log.batch, parts[0])
-        for part, after in zip(parts, [*parts[1:], None], strict=True):
-            batch = following.result()
-            if after is not None:
-                following = reader.submit(log.batch, after)
-            yield part, batch
+@dataclass
+class _Chunk:
+    """What has been learned since the last checkpoint. done: ids taken in all."""
+
+    way: "CarefulLearner | CarefulDriver"
+    learned: Learned
+    done: int
+    failed: list[tuple[str, str, str]]
+
+
+def _parts(take: Callable[[int], list[str]], chunk: int) -> Iterator[Part]:
+    """Batches of the ids, none of which goes over the end of a chunk."""
+    ids = take(chunk)
+    while ids:
+        following = take(chunk)
+        for start in range(0, len(ids), BATCH):
+            ends_chunk = start + BATCH >= len(ids)
+            yield Part(ids[start : start + BATCH], ends_chunk=ends_chunk, ends_all=ends_chunk and not following)
+        ids = following
 
 
 class CarefulLearner(CarefulRegressor):
@@ -196,6 +229,12 @@ class CarefulDriver:
     def learn(self, batch: LoggedBatch) -> list[Poison]:
         """Add a batch to the file; gives the rows of which no example can be made."""
         return made_carefully(self._maker, batch, self._add)
+
+    def learn_made(self, made: Sequence[Examples]) -> bool:
+        """Add examples that are made already."""
+        for one in made:
+            self._add(one)
+        return True
 
     def _add(self, made: Examples) -> None:
         self._file.add(made.contexts, made.arms, made.chosen, made.reward)

@@ -281,26 +281,33 @@ class _Shared:
 
 
 class _Arms:
-    """One VW example per arm, given another cost only where it changes: labelling takes VW's wrapper 5 us."""
+    """One VW example per arm and label, since labelling takes VW's wrapper 5 us; beyond so many labels, one per arm."""
+
+    MOST = 256
 
     def __init__(self, arms: FeatureRows, bits: int) -> None:
         self._pushed = _pushed(arms, ARM, bits)
-        self._examples: list[Example | None] = [None] * len(arms)
-        self._labels = [(0.0, 1.0)] * len(arms)
+        self._known: dict[tuple[int, float, float], Example] = {}
+        self._spare: list[Example | None] = [None] * len(arms)
         self._label = CBLabel(label=(0, 0.0, 1.0))
 
     def example(self, arm: int, cost: float, chance: float) -> Example:
-        """The arm with this cost and label probability, which is 1 / weight."""
-        example = self._examples[arm]
-        if example is None:
-            low, high = self._pushed.bounds[arm], self._pushed.bounds[arm + 1]
-            example = self._examples[arm] = Example()
-            _push(example, ARM)(self._pushed.indices[low:high], self._pushed.values[low:high])
-        elif (cost, chance) == self._labels[arm]:
-            return example
+        """The arm with this cost and label probability, 1 / weight; good until it is asked for with another label."""
+        known = self._known.get((arm, cost, chance))
+        if known is not None:
+            return known
+        if len(self._known) < self.MOST:
+            example = self._known[arm, cost, chance] = self._made(arm)
+        else:
+            example = self._spare[arm] = self._spare[arm] or self._made(arm)
         self._label.label = (0, cost, chance)
         example.set_label(self._label)
-        self._labels[arm] = cost, chance
+        return example
+
+    def _made(self, arm: int) -> Example:
+        low, high = self._pushed.bounds[arm], self._pushed.bounds[arm + 1]
+        example = Example()
+        _push(example, ARM)(self._pushed.indices[low:high], self._pushed.values[low:high])
         return example
 
 
