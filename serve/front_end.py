@@ -27,7 +27,7 @@ AT_HAND = 512
 slow (see `online.punctual`)."""
 
 ENDING = "ending"
-"""A file beside the configuration: once it is there, no front end starts any more."""
+"""A file in the service's folder: once it is there, no front end starts any more."""
 
 _DEFAULTS = re.compile(r"^defaults[ \t]*$", re.MULTILINE)
 _SERVICE = re.compile(r"^frontend http_frontend[ \t]*$", re.MULTILINE)
@@ -56,7 +56,7 @@ def install(directory: Path, *, private: Sequence[int]) -> Path | None:
         return None
     for status, problem in _PROBLEMS.items():
         (directory / f"{status}.http").write_bytes(_answer(*problem))
-    command = [sys.executable, "-I", __file__, binary, ",".join(map(str, private))]
+    command = [sys.executable, "-I", __file__, binary, ",".join(map(str, private)), str(directory)]
     script = directory / "haproxy"
     script.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
     script.chmod(0o700)
@@ -126,15 +126,15 @@ def _binary() -> str | None:
         return shutil.which("haproxy")
 
 
-def _become(binary: str, private: Sequence[int], arguments: Sequence[str]) -> None:
+def _become(binary: str, private: Sequence[int], directory: Path, arguments: Sequence[str]) -> None:
     if "-f" in arguments:
         path = Path(arguments[arguments.index("-f") + 1])
-        if (path.parent / ENDING).exists():
+        if (directory / ENDING).exists():
             sys.exit("the service is ending")
         rays = path.read_text(encoding="utf-8")
-        path.write_text(mended(rays, private=private, directory=path.parent), encoding="utf-8")
+        path.write_text(mended(rays, private=private, directory=directory), encoding="utf-8")
     os.execv(binary, [binary, *arguments])  # noqa: S606 (no shell is wanted)
 
 
 if __name__ == "__main__":
-    _become(sys.argv[1], [int(port) for port in sys.argv[2].split(",")], sys.argv[3:])
+    _become(sys.argv[1], [int(port) for port in sys.argv[2].split(",")], Path(sys.argv[3]), sys.argv[4:])
