@@ -1,6 +1,7 @@
 """The public function: a policy's value with an interval, from weights and rewards."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import inf, isfinite
 
 import numpy as np
@@ -132,13 +133,28 @@ def estimate(
         reward_range=reward_range,
         weight_range=weight_range,
     )
-    with np.errstate(all="ignore"):  # what is not finite is refused by name below, not printed as a warning
+    with carried():
         built, cautions = build_for(sample, estimator, clip, shrinkage)
         used = sample
         if built.name == "replay":
             used = sample.matched()
             cautions = few(used.n, "matching decisions")
         return bounded_estimate(used, built, interval=interval, alpha=alpha, rng=rng, warnings=cautions)
+
+
+@contextmanager
+def carried() -> Iterator[None]:
+    """What is not finite inside is refused by name, not printed as a warning; what cannot be computed at all, too."""
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except (ArithmeticError, np.linalg.LinAlgError) as error:
+        raise RefusedError(
+            "the numbers overflow, or no decision has weight",
+            where="weights",
+            got=str(error),
+            allowed="weights, rewards and their ranges whose squares are finite",
+        ) from error
 
 
 def build_for(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bandit_nba.errors import InputError
-from bandit_nba.evaluate.api import bounded_estimate, build_for
+from bandit_nba.evaluate.api import bounded_estimate, build_for, carried
 from bandit_nba.evaluate.estimators.protocol import AnyArray, Bounded, Estimator, OneSided
 from bandit_nba.evaluate.result import ESS_FLOOR, Estimate
 from bandit_nba.evaluate.sample import FloatArray, Range, Sample, checked_sample
@@ -126,7 +126,7 @@ def estimate_difference(
         reward_range=reward_range,
         weight_range=baseline_weight_range or weight_range,
     )
-    with np.errstate(all="ignore"):
+    with carried():
         first, cautions = build_for(sample, estimator, clip, shrinkage)
         second, _ = build_for(baseline, estimator, clip, getattr(first, "shrinkage", None))
         width = sample.reward_range[1] - sample.reward_range[0]

@@ -157,7 +157,12 @@ def checked_sample(
 def finite_vector(values: ArrayLike, where: str, n: int | None = None) -> FloatArray:
     """Read one vector of finite numbers of length `n`, or name the first row that is wrong."""
     try:
-        vector = np.asarray(values, dtype=np.float64)
+        raw = np.asarray(values)
+        if np.iscomplexobj(raw):  # numpy would drop the imaginary part
+            raise TypeError("complex numbers")
+        if np.ma.is_masked(values):  # numpy would read what the mask hides
+            raise ValueError("masked values")
+        vector = raw.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise InputError("these are not numbers", where=where, got=str(error), allowed="a flat vector") from error
     if vector.ndim != 1:

@@ -7,13 +7,12 @@ cache: at ten million decisions one pass over whole vectors spends most of its t
 from collections.abc import Iterable, Mapping
 from math import copysign, inf, sqrt
 
-import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtrit
 
 from bandit_nba.errors import InputError, RefusedError
 from bandit_nba.evaluate.accumulator import MomentSums, moment_sums
-from bandit_nba.evaluate.api import few, finished, finite_value, wrong_mean_weight
+from bandit_nba.evaluate.api import carried, few, finished, finite_value, wrong_mean_weight
 from bandit_nba.evaluate.estimators import CLIPPED, SHRUNK, build
 from bandit_nba.evaluate.intervals.cressie_read import Sums, ends
 from bandit_nba.evaluate.intervals.protocol import WEIGHTS_ONLY, Bounds
@@ -58,14 +57,21 @@ def estimate_shards(
     if "el" in intervals:
         raise InputError("el needs all weights at once", where="intervals", got="el", allowed="cressie_read")
     merged: dict[str, MomentSums] = {}
+    read = 0
     for shard in shards:
+        read += 1
         sample = checked_sample(**shard, reward_range=reward_range, weight_range=weight_range)
         for name in intervals:
+            judged = sample.matched() if name == "replay" else sample
+            if judged.n == 0:
+                continue
             options = {"clip": clip} if name in CLIPPED else {"shrinkage": shrinkage} if name in SHRUNK else {}
-            found = moment_sums(build(name, sample, **options), sample)
+            found = moment_sums(build(name, judged, **options), judged)
             merged[name] = merged[name].merge(found) if name in merged else found
-    if not merged:
+    if not read:
         raise InputError("there is no decision to judge", where="shards", allowed="at least one row")
+    if "replay" in intervals and "replay" not in merged:
+        raise RefusedError("replay has no finite value on this log", where="policy_match", hint="no decision matches")
     return {
         name: estimate_merged(merged[name], interval=interval, alpha=alpha, reward_range=reward_range)
         for name, interval in intervals.items()
@@ -88,7 +94,7 @@ def estimate_merged(
         raise InputError("sums cannot give this interval", where="interval", got=interval, allowed=", ".join(INTERVALS))
     if not 0 < alpha < 1:
         raise InputError("alpha is the chance of missing the truth", where="alpha", got=alpha, allowed="0 to 1, open")
-    with np.errstate(all="ignore"):  # what is not finite is refused by name
+    with carried():
         value = finite_value(merged.estimator.name, merged.value())
         mean, ess = float(merged.sums[-1]) / merged.n, _effective(merged)
         if interval == "cressie_read":
@@ -144,6 +150,8 @@ def _cressie_read(merged: MomentSums, alpha: float, reward_range: Range) -> Boun
 
 def _cautions(merged: MomentSums, mean: float, ess: float) -> tuple[str, ...]:
     name, clip = merged.estimator.name, getattr(merged.estimator, "clip", inf)
+    if name == "replay":
+        return few(merged.n, "matching decisions")
     if name == "dm":
         return ("the direct method is as biased as its model, and the interval does not show it",)
     told = few(ess) + wrong_mean_weight(mean, _mean_weight_z(merged, mean))

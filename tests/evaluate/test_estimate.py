@@ -185,3 +185,24 @@ def test_the_estimate_is_frozen():
     assert isinstance(actual, Estimate)
     with pytest.raises(AttributeError):
         actual.value = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", ["weights", "rewards"])
+@pytest.mark.parametrize("wrong", [np.array(R) + 1j, np.ma.masked_greater(R, 0.5)], ids=["complex", "masked"])
+def test_what_numpy_would_quietly_make_real_or_unmask_is_refused(name, wrong):
+    with pytest.raises(InputError, match=name):
+        estimate(**({"weights": W, "rewards": R} | {name: wrong}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "how"),
+    [
+        ({"weights": [0.0] * 4}, {"estimator": "ips", "interval": "clopper_pearson"}),
+        ({"weights": [1e200] * 3 + [2e200]}, {"interval": "cressie_read"}),
+        ({"weight_range": (0.0, 1e308)}, {"interval": "el"}),
+        ({"rewards": [1e308, 0.0, 0.0, 0.0]}, {"estimator": "dros", "q_logged": R, "q_policy": R}),
+    ],
+)
+def test_numbers_that_cannot_be_computed_with_are_refused_by_name(changed, how):
+    with pytest.raises(RefusedError):
+        estimate(**({"weights": W, "rewards": R} | changed), **how)

@@ -82,3 +82,31 @@ def test_what_sums_cannot_give_is_refused():
         estimate_shards([], {"ips": "gaussian"})
     with pytest.raises(InputError, match=r"weights\[1\]"):
         estimate_shards([{"weights": [1.0, -1.0], "rewards": [1.0, 0.0]}], {"ips": "gaussian"})
+
+
+def test_replay_from_shards_is_that_of_the_decisions_that_match():
+    given = {**columns(300, customers=60), "policy_match": np.arange(300) % 5 == 0}
+    given["policy_match"][:40] = False  # the first shard has none
+    wanted = np.searchsorted(given["groups"], [0, 4, 30]).tolist()
+
+    found = estimate_shards(cut(given, wanted), {"replay": "student_t"})["replay"]
+    expected = estimate(**given, estimator="replay", interval="student_t")
+
+    assert found.value == pytest.approx(expected.value, abs=1e-12)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert (found.n, found.ess, found.warnings) == (expected.n, expected.ess, expected.warnings)
+    nobody = {**given, "policy_match": np.zeros(300, dtype=bool)}
+    with pytest.raises(RefusedError, match="replay"):
+        estimate_shards(cut(nobody, wanted), {"replay": "gaussian"})
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_few_customers_who_repeat_widen_cressie_read_alike(seed):
+    given = columns(90, customers=30, seed=seed)
+    wanted = np.searchsorted(given["groups"], [0, 10, 20]).tolist()
+    options = {"weight_range": (0.0, 50.0)}
+
+    found = estimate_shards(cut(given, wanted), {"cressie_read": "cressie_read"}, **options)["cressie_read"]
+    expected = estimate(**given, estimator="cressie_read", interval="cressie_read", **options)
+
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-10)

@@ -73,8 +73,8 @@ def design_effect(problem: Problem) -> float:
         return 1.0
     moments = problem.estimator.moments(sample)
     alone = gradient(problem.estimator, moments.sum(axis=1)) @ moments
-    alone = alone - alone.mean()
     together = sample.per_unit(alone)
+    alone, together = alone - alone.mean(), together - together.mean()  # as merged shards do
     independent = float(alone @ alone)
     return max(1.0, float(together @ together) / independent) if independent > 0 else 1.0
 
