@@ -160,18 +160,18 @@ class JourneyWorld:
         return state.channel
 
     def facts(self, state: State) -> Facts:
-        """Profiles, and what has changed since: stage, recency, contacts, open events, ownership."""
+        """Profiles, and what has changed since: stage, recency, contacts, open events, ownership; all copies."""
         static = self.people.facts
         columns: dict[str, Column] = dict(static.at(state.profile).columns)
         customer = CUSTOMER[state.stage]
         weeks = self.weeks
         columns |= {
-            "stage": Coded(codes=state.stage, values=STAGES),
+            "stage": Coded(codes=state.stage.copy(), values=STAGES),
             "tenure_weeks": np.where(customer, (state.t - state.joined) * weeks, 0.0),
             "recency_weeks": np.where(customer, (state.t - state.last_purchase) * weeks, np.nan),
             "purchases": state.purchases.astype(np.float64),
             "recent_contacts": np.bitwise_count(state.contacts).astype(np.float64),
-            "event": Coded(codes=state.event, values=("none", *(e.name for e in self.settings.life_events))),
+            "event": Coded(codes=state.event.copy(), values=("none", *(e.name for e in self.settings.life_events))),
             "issue": state.issue.astype(np.float64),
             "consent": self.dynamics.consents(state).astype(np.float64),
             "awake": self.dynamics.awake(state).astype(np.float64),
@@ -242,7 +242,7 @@ class JourneyWorld:
         return Requests(
             ids=[f"{step}{i}" for i in numbers],
             customers=[f"c{i}" for i in numbers],
-            channels=Coded(codes=state.channel, values=self.channels),
+            channels=Coded(codes=state.channel.copy(), values=self.channels),
             decided_at=np.full(n, self.start_s + state.t * self.step_s),
             facts=self.facts(state),
             readable=np.ones(n, dtype=np.bool_),

@@ -13,10 +13,12 @@ import pytest
 import uvicorn
 
 import simulators
+from bandit_nba.decide.audit import audit
 from bandit_nba.evaluate.stored import read_log
 from bandit_nba.online.replica import Replica
 from bandit_nba.store import decisions
 from bandit_nba.store.database import Database
+from bandit_nba.store.past import StoredPast, past_records
 from bandit_nba.workspace import inspect_workspace, open_workspace
 from serve.app import create_app
 from simulators.journey import JourneyWorld, State, named
@@ -67,6 +69,20 @@ def test_the_log_says_what_the_world_did(tmp_path: Path) -> None:
     assert {i: float(r) for i, r in zip(log.ids, log.reward, strict=True)} == earned
     assert sum(earned.values()) > 10
     assert np.isclose(log.probability[log.chosen].min(), min(r.propensity or 1.0 for r in records))
+
+
+def test_the_log_tells_what_was_known_when_it_was_decided(tmp_path: Path) -> None:
+    """Facts, channels and models as logged make every decision again: none is from after the step that it caused."""
+    world = _world()
+    write_workspace(tmp_path / "shop", world)
+    live(tmp_path / "shop", world, n=120, steps=6)
+    workspace = open_workspace(tmp_path / "shop")
+    database = Database.open(workspace.database_url, create=False)
+    found = audit(past_records(database), StoredPast(database, workspace.salts), rng=np.random.default_rng(0))
+    database.close()
+
+    assert found.rows == 720
+    assert found.ok, found.first
 
 
 def test_what_a_budget_did_not_pay_for_is_not_judged(tmp_path: Path) -> None:
