@@ -44,6 +44,7 @@ _SECURITY = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
 )
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -242,8 +243,13 @@ def _too_large(operation: Operation) -> Refused:
 
 
 def _decoded(segment: str) -> str:
-    """A path segment without its percent signs; what is not UTF-8 there names nothing."""
+    """A path segment without its percent signs; what is not UTF-8 or holds a control character names nothing."""
+    if "%" not in segment:
+        return segment
     try:
-        return unquote(segment, errors="strict")
+        name = unquote(segment, errors="strict")
     except UnicodeDecodeError:
         raise refused(problems.UNKNOWN_ID, "the address is not valid UTF-8") from None
+    if _CONTROL.search(name):
+        raise refused(problems.UNKNOWN_ID, "the address holds a control character")
+    return name

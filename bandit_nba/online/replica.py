@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import ParamSpec, Self, TypeVar
 
@@ -86,9 +87,8 @@ class Replica:
         self.late = LateDecider(workspace, database, self.feed, clock=clock, catalogues=self.catalogues)
         self.collector = Collector(workspace, database, clock=clock, catalogues=self.catalogues)
         self.profiles = ProfileBook(workspace, database, clock=clock, catalogues=self.catalogues)
-        self.explaining = Explaining(
-            database, workspace.salts, workspace.labels, archive=Archive(workspace.archive_folder)
-        )
+        self._archive = Archive(workspace.archive_folder)
+        self.explaining = Explaining(database, workspace.salts, workspace.labels, archive=self._archive)
         self.overriding = Overriding(workspace.pseudonym_key, database, clock=clock)
         self.picking = Picking(database, clock=clock)
         self._clock = clock
@@ -168,6 +168,10 @@ class Replica:
         Raises `StoreBusyError` at once if the queue is full.
         """
         return self.punctual.ask(request, longer_s=longer_s)
+
+    def together(self) -> AbstractContextManager[None]:
+        """What `decide` is asked inside goes to the decider at once; never around an `await`."""
+        return self._decisions.together()
 
     def collect(self, outcomes: Sequence[Outcome]) -> "asyncio.Future[list[Collected]]":
         """What became of each outcome, once those kept are on disk. Raises `StoreBusyError` if the queue is full."""
@@ -272,7 +276,7 @@ class Replica:
             stored = decision_store.get(connection, decision)
         if stored is None:
             raise UnknownIdError("no such decision", where="decisionId", got=decision)
-        return stored
+        return self._archive.records([stored])[0]
 
     def _check(self) -> None:
         """Commit a change that changes nothing: proof that file, lock and disk would take a decision now.

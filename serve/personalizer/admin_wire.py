@@ -7,11 +7,12 @@ import msgspec
 from msgspec import UNSET, Meta
 from msgspec import UnsetType as Unset
 
+from bandit_nba.online.messages import NO_CONTROL
 from serve.personalizer.wire import MOST_ID
 
 JobStatus = Literal["Succeeded", "Running", "Failed", "NotSubmitted", "Timeout", "OptimalPolicyApplied"]
 Source = Literal["Online", "Baseline", "Random", "Custom", "OfflineExperimentation"]
-JobName = Annotated[str, Meta(min_length=1, max_length=MOST_ID)]
+JobName = Annotated[str, Meta(min_length=1, max_length=MOST_ID, pattern=NO_CONTROL)]
 
 
 class _Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -37,15 +38,15 @@ class ServiceConfiguration(_Wire, frozen=True, kw_only=True):
 class PolicyContract(_Wire, frozen=True, kw_only=True):
     """Learning settings: a name, and Vowpal Wabbit's arguments."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=MOST_ID)]
+    name: JobName
     arguments: Annotated[str, Meta(max_length=4_096)]
 
 
 class PolicyReference(_Wire, frozen=True, kw_only=True):
     """A policy that an evaluation has judged."""
 
-    evaluation_id: str
-    policy_name: str
+    evaluation_id: JobName
+    policy_name: JobName
 
 
 class EvaluationRequest(_Wire, frozen=True, kw_only=True):

@@ -148,7 +148,7 @@ class _Address:
             limit_bytes=LARGEST_MODEL if self.media == OCTETS else MIB,
             replies=replies,
             answers=self.media,
-            refuses=(problems.REFUSED, problems.MALFORMED, *self.refuses),
+            refuses=(problems.REFUSED, problems.MALFORMED, problems.UNKNOWN_ID, *self.refuses),
             query={"api-version": VERSION, **(query or {})},
             example=example or None,
             shows=self.shows if replies.get(200) else None,

@@ -9,7 +9,7 @@ import msgspec
 
 from bandit_nba.catalogue import FactSchema
 from bandit_nba.decide.record import DecisionRecord
-from bandit_nba.errors import IdConflictError, InputError
+from bandit_nba.errors import IdConflictError, InputError, UnknownIdError
 from bandit_nba.online.messages import ActionRequest, DecisionAnswer, DecisionRequest, Outcome
 from bandit_nba.online.messages import SlotRequest as OurSlot
 from bandit_nba.online.replica import Replica
@@ -130,17 +130,16 @@ class Events:
 
     async def activate(self, call: Call) -> Reply:
         """Let a deferred event count."""
-        call.caller.require_channel(self.channel)
-        await self.replica.activate(call.params["eventId"])
+        await self.replica.activate(await self._own(call))
         return Reply(204, b"")
 
     async def _tell(self, call: Call, values: Sequence[tuple[str | None, float]]) -> Reply:
-        call.caller.require_channel(self.channel)
+        event = await self._own(call)
         outcomes = [
             Outcome(
                 outcome_id=uuid.uuid4().hex,
                 type=self.settings.outcome,
-                decision_id=call.params["eventId"],
+                decision_id=event,
                 amount=value,
                 slot=slot,
             )
@@ -156,8 +155,19 @@ class Events:
         try:
             body = (await self.replica.decide(request)).body
         except IdConflictError:
-            body = (await self.replica.decision(str(request.decision_id))).answer
+            known = await self.replica.decision(str(request.decision_id))
+            if known.channel != self.channel:  # a decision, but no event of these clients'
+                raise
+            body = known.answer
         return _ANSWER.decode(body)
+
+    async def _own(self, call: Call) -> str:
+        """The event that the address names; a decision for another channel is none. One may be told of in advance."""
+        call.caller.require_channel(self.channel)
+        event = call.params["eventId"]
+        if await self.replica.channel_of(event) not in (None, self.channel):
+            raise UnknownIdError("no such event", where="eventId", got=event[:256])
+        return event
 
     async def _chances(self, answer: DecisionAnswer) -> dict[str, float]:
         """By action, what the log keeps; of what it could not keep, the answer's own."""

@@ -5,12 +5,14 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from bandit_nba.online.messages import NO_CONTROL
+
 MOST_ACTIONS = 50
 MOST_SLOTS = 50
 MOST_ID = 256
 
-Id = Annotated[str, Meta(min_length=1, max_length=MOST_ID)]
-EventId = Annotated[str, Meta(max_length=MOST_ID)]
+Id = Annotated[str, Meta(min_length=1, max_length=MOST_ID, pattern=NO_CONTROL)]
+EventId = Annotated[str, Meta(max_length=MOST_ID, pattern=NO_CONTROL)]
 
 
 class _Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

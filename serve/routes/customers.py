@@ -9,7 +9,7 @@ from msgspec import Meta
 from bandit_nba.customers.pseudonym import pseudonym
 from bandit_nba.errors import InputError, UnknownIdError
 from bandit_nba.online.answering import moment
-from bandit_nba.online.messages import CustomerProfile, DecisionKind, FactValue, Message
+from bandit_nba.online.messages import CustomerProfile, DecisionKind, FactValue, Id, Message
 from bandit_nba.online.replica import Replica
 from bandit_nba.store import customers as customer_store
 from bandit_nba.store import decisions as decision_store
@@ -57,6 +57,13 @@ class DecisionList(Message, frozen=True, kw_only=True):
     ]
 
 
+class _Place(msgspec.Struct, frozen=True, array_like=True):
+    """The last decision of a page: when it was made, in seconds since the epoch, and its id."""
+
+    at: float
+    id: Id
+
+
 def operations(replica: Replica) -> list[Operation]:
     """The operations on customers."""
 
@@ -90,7 +97,8 @@ def operations(replica: Replica) -> list[Operation]:
 
     async def decisions(call: Call) -> Reply:
         channels = call.caller.grant.channels if call.caller.grant is not None else frozenset[str]()
-        before, limit, customer = position(call, tuple[float, str]), limit_of(call), key_of(call)
+        after, limit, customer = position(call, _Place), limit_of(call), key_of(call)
+        before = None if after is None else (after.at, after.id)
         found = await replica.aside(_decisions, replica, customer, channels, before, limit + 1)
         rows, more = cut(found, limit)
         # Whether a customer is known elsewhere is not told to a key that is for some channels only.
@@ -98,7 +106,7 @@ def operations(replica: Replica) -> list[Operation]:
             raise _unknown()
         page = DecisionList(
             items=[_brief(row, now_s=replica.now_s()) for row in rows],
-            next_cursor=cursor((rows[-1].decided_at, rows[-1].id)) if more else None,
+            next_cursor=cursor(_Place(rows[-1].decided_at, rows[-1].id)) if more else None,
         )
         return Reply(200, msgspec.json.encode(page))
 

@@ -141,6 +141,11 @@ def test_a_key_for_some_channels_sees_those_alone(client: Client, replica: Repli
     assert asyncio.run(client.post("/v1/events", {**EVENT, "eventId": "e-9"}, headers=headers)).status == 403
 
 
+@pytest.mark.parametrize("path", ["/v1/customers/a%00b", "/v1/decisions/%1f", "/v1/models/%C2%85", "/v1/customers/%ff"])
+def test_an_address_that_names_nothing_is_not_found(client: Client, path: str) -> None:
+    assert asyncio.run(client.get(path)).status == 404
+
+
 def test_telling_events_is_not_deciding(client: Client, replica: Replica) -> None:
     with replica.database.write() as connection:
         grant = Grant("", "crm", frozenset({"outcome"}))

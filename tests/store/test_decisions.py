@@ -97,6 +97,22 @@ def test_scan_is_in_order_of_time_whatever_the_batch(database: Database, record:
         assert list(decisions.scan(connection, kinds=[])) == []
 
 
+def test_a_customers_decisions_are_listed_newest_first(database: Database, record: Make) -> None:
+    made = [(3.0, "a", "web"), (3.0, "b", "email"), (1.0, "c", "web"), (2.0, "d", "web")]
+    mine = [record(name, customer="k", channel=channel, decided_at=at) for at, name, channel in made]
+    log(database, [*mine, record("e", customer="other", decided_at=9.0)])
+
+    def listed(**more: Any) -> list[str]:
+        with database.read() as connection:
+            return [one.id for one in decisions.of_customer(connection, "k", **{"limit": 9, **more})]
+
+    assert listed() == ["b", "a", "d", "c"]
+    assert listed(limit=2) == ["b", "a"]
+    assert listed(before=(3.0, "a")) == ["d", "c"]
+    assert listed(before=(3.0, "b"), channels={"web"}) == ["a", "d", "c"]
+    assert listed(channels={"email"}) == ["b"]
+
+
 def test_activation_is_in_time_up_to_its_deadline_and_counts_once(database: Database, record: Make) -> None:
     log(database, [record("a", activate_by=1_060.0), record("b", activate_by=1_060.0), record("immediate")])
 

@@ -166,6 +166,28 @@ def test_errors_have_the_form_that_clients_read(first: FirstClient, second: Seco
         stranger.rank(body())
 
 
+def test_a_decision_for_another_channel_is_no_event(tmp_path: Path) -> None:
+    init_workspace(tmp_path / "shop", template="personalizer")
+    service = tmp_path / "shop" / "service.toml"
+    service.write_text(service.read_text() + '\n[channels.mail]\nvalid_for = "PT30M"\n')
+    replica = Replica.open(open_workspace(tmp_path / "shop"))
+    try:
+        client = Client(create_app(replica))
+        asked = {"decisionId": "mail-1", "channel": "mail", "actions": [{"id": "secret"}], "deferActivation": True}
+        assert asyncio.run(client.post("/v1/decisions", asked)).status == 201
+
+        ranked = asyncio.run(client.post("/personalizer/v1.0/rank", body("mail-1")))
+        rewarded = asyncio.run(client.post("/personalizer/v1.0/events/mail-1/reward", {"value": 1.0}))
+        activated = asyncio.run(client.send("POST", "/personalizer/v1.0/events/mail-1/activate", b""))
+        assert [ranked.status, rewarded.status, activated.status] == [400, 404, 404]
+        assert b"secret" not in ranked.body
+        assert asyncio.run(client.get("/v1/decisions/mail-1")).json["state"] == "waiting"
+        early = asyncio.run(client.post("/personalizer/v1.0/events/not-yet/reward", {"value": 1.0}))
+        assert early.status == 204
+    finally:
+        replica.close()
+
+
 def test_apprentice_mode_answers_the_first_action_and_logs_what_it_would_have_done(tmp_path: Path) -> None:
     init_workspace(tmp_path / "shop", template="personalizer")
     policy = tmp_path / "shop" / "policy.toml"

@@ -1,5 +1,6 @@
 """What people and the learner do with a log, before and after its days went to the archive: the same."""
 
+import asyncio
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bandit_nba.errors import RefusedError, StoreError
 from bandit_nba.evaluate.workspace import judge_workspace
 from bandit_nba.online.explaining import Explaining
 from bandit_nba.online.learning_loop import LearningLoop
+from bandit_nba.online.replica import Replica
 from bandit_nba.promote.reading import read
 from bandit_nba.store import models
 from bandit_nba.store.archive.close import archive_days
@@ -23,7 +25,9 @@ from bandit_nba.store.database import Database
 from bandit_nba.store.past import StoredPast, past_records
 from bandit_nba.store.tables import decisions
 from bandit_nba.workspace import open_workspace
+from serve.app import create_app
 from tests.promote import world
+from tests.serve.asgi_client import Answered, Client
 
 NOW_S = world.START_S + 40 * 86_400.0
 N = 800
@@ -92,6 +96,22 @@ def test_reports_audits_and_explanations_are_the_same_to_the_last_bit(shop: Path
     before = seen(shop)
     assert archived(shop) == N  # the later decisions are not learned yet: their day stays
     assert seen(shop) == before
+
+
+def test_the_service_tells_an_archived_decision_as_before(shop: Path) -> None:
+    def told() -> Answered:
+        replica = Replica.open(open_workspace(shop), clock=lambda: NOW_S)
+        try:
+            path = f"/v1/decisions/{world.START_S:.0f}-000007"
+            return asyncio.run(Client(create_app(replica)).get(path))
+        finally:
+            replica.close()
+
+    before = told()
+    archived(shop)
+    after = told()
+    assert before.status == after.status == 200
+    assert after.json == before.json
 
 
 def test_a_new_lineage_learns_the_archived_days_as_if_they_were_in_the_store(shop: Path, tmp_path: Path) -> None:
