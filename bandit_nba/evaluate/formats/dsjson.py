@@ -15,6 +15,7 @@ true or false are what they are. Lines that this product has written carry, besi
 facts as they were logged: reading it back changes no bit.
 """
 
+import codecs
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -42,7 +43,8 @@ _ACTIVATED = ("ActionTaken", "actionTaken", "activated")
 
 def read_dsjson(lines: Iterable[bytes]) -> Iterator[LogRow | Rejected]:
     """The decisions of a file, line by line; empty lines are none."""
-    for number, line in enumerate(lines, 1):
+    for number, read in enumerate(lines, 1):
+        line = read.removeprefix(codecs.BOM_UTF8) if number == 1 else read
         if not line.strip():
             continue
         identifier = ""

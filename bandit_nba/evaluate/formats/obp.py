@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bandit_nba.decide.batch import Coded, CodedSets, Facts, Floats
+from bandit_nba.decide.batch import Coded, CodedSets, Facts, Floats, Ints
 from bandit_nba.errors import InputError
 from bandit_nba.evaluate.formats.read import from_rows
 from bandit_nba.evaluate.formats.row import LogRow, checked_reward, distribution
@@ -29,13 +29,17 @@ def from_obp(feedback: Mapping[str, Any]) -> LoggedDecisions:
         If a part is missing or has another shape, or a row holds no reward, action or propensity; the row is named.
     """
     n, k = (_whole(feedback, name) for name in ("n_rounds", "n_actions"))
-    action = _part(feedback, "action", (n,)).astype(np.int64)
+    action = _numbered(feedback, "action", n)
     reward, pscore = _part(feedback, "reward", (n,)), _part(feedback, "pscore", (n,))
     context = np.zeros((n, 0)) if feedback.get("context") is None else np.asarray(feedback["context"], dtype=np.float64)
     if context.ndim != 2 or len(context) != n:
         raise InputError("has another shape", where="context", got=context.shape, allowed=f"({n}, d)")
-    position = None if feedback.get("position") is None else _part(feedback, "position", (n,)).astype(np.int64)
-    whole = None if feedback.get("pi_b") is None else np.asarray(feedback["pi_b"], dtype=np.float64).reshape(n, k)
+    position = None if feedback.get("position") is None else _numbered(feedback, "position", n)
+    whole = None if feedback.get("pi_b") is None else np.asarray(feedback["pi_b"], dtype=np.float64)
+    if whole is not None:
+        if whole.shape not in ((n, k), (n, k, 1)):
+            raise InputError("has another shape", where="pi_b", got=whole.shape, allowed=f"({n}, {k}) or ({n}, {k}, 1)")
+        whole = whole.reshape(n, k)
     names = tuple(map(str, feedback.get("action_names", range(k))))
 
     def rows() -> Iterator[LogRow]:
@@ -114,6 +118,16 @@ def _whole(feedback: Mapping[str, Any], name: str) -> int:
     if not isinstance(value, int | np.integer) or value < 1:
         raise InputError("is no number of rounds or actions", where=name, got=value, allowed="a whole number above 0")
     return int(value)
+
+
+def _numbered(feedback: Mapping[str, Any], name: str, n: int) -> Ints:
+    """A vector of whole numbers: 1.7 is no action."""
+    found = _part(feedback, name, (n,))
+    broken = found != np.floor(found)
+    if broken.any():
+        row = int(np.argmax(broken))
+        raise InputError("is no whole number", where=f"{name}[{row}]", got=float(found[row]))
+    return found.astype(np.int64)
 
 
 def _part(feedback: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> Floats:

@@ -125,6 +125,8 @@ def finite(value: object, name: str) -> float:
         number = float(value)  # type: ignore[arg-type]  # what is no number is refused here
     except (TypeError, ValueError):
         raise RowError("is no number", field=name, got=value, allowed="a finite number") from None
+    except OverflowError:  # JSON knows integers of any length
+        raise RowError("is not finite", field=name, got="a huge integer", allowed="a finite number") from None
     if not math.isfinite(number) or isinstance(value, bool):
         raise RowError("is not finite", field=name, got=value, allowed="a finite number")
     return number

@@ -23,7 +23,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from bandit_nba.errors import InputError, SettingsError
 from bandit_nba.evaluate.formats.row import (
@@ -52,6 +52,9 @@ FIELDS = (
 )
 FACT = "fact."
 BATCH = 5_000
+MOST_CELL = 2**24  # characters
+_MISSING: Any = object()
+"""Stands for the cells that a line of a CSV file lacks."""
 
 
 def read_table(
@@ -72,14 +75,43 @@ def read_table(
     everything = tuple(arms)
     if not everything and "arms" not in place:
         seen = {row.get(place["arm"]) for row in _rows(path)}
-        everything = tuple(sorted(str(arm) for arm in seen if arm is not None and arm != ""))
+        everything = tuple(sorted(str(arm) for arm in seen if arm is not None and arm is not _MISSING and arm != ""))
     for number, row in enumerate(_rows(path), 1):
-        identifier = str(row.get(place.get("id", ""), number))
+        identifier = _shown(row.get(place.get("id", ""), number))
         try:
+            _refuse_torn(row)
             yield _row(row, number, place, everything)
         except InputError as error:
-            content = json.dumps(row, default=str, ensure_ascii=False)
-            yield rejected(error, number=number, identifier=identifier, content=content)
+            content = {_shown(name): cell for name, cell in row.items() if cell is not _MISSING}
+            told = _shown(json.dumps(content, default=str, ensure_ascii=False))
+            yield rejected(error, number=number, identifier=identifier, content=told)
+
+
+def _refuse_torn(row: Mapping[Any, Any]) -> None:
+    """Refuse a line of a CSV file that is not UTF-8, or that has other cells than the header: which is which is open.
+
+    Raises
+    ------
+    RowError
+    """
+    if None in row or _MISSING in row.values():
+        raise RowError("has more or fewer cells than the header", field="line", allowed="one cell for each column")
+    for name, cell in row.items():
+        if isinstance(cell, str) and not _encodable(cell):
+            raise RowError("is not UTF-8", field=name, got=_shown(cell)[:200], allowed="UTF-8")
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(value: object) -> str:
+    """As text that can be printed, whatever bytes the file held."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def _places(names: Sequence[str], columns: Mapping[str, str], facts: Sequence[str]) -> dict[str, str]:
@@ -152,7 +184,7 @@ def _listed(value: object, name: str) -> list[Any] | None:
         return value
     try:
         found = json.loads(str(value))
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, list):
         raise RowError("is no list", field=name, got=value, allowed='JSON, as in ["a", "b"]')
@@ -164,7 +196,7 @@ def _object(value: object) -> dict[str, Any]:
         return {}
     try:
         found = value if isinstance(value, dict) else json.loads(value if isinstance(value, bytes) else str(value))
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise RowError("is no object", field="facts", got=value, allowed="a JSON object")
@@ -173,19 +205,48 @@ def _object(value: object) -> dict[str, Any]:
 
 def _header(path: Path) -> Sequence[str]:
     if path.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        return list(pq.read_schema(path).names)
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        return next(csv.reader(file), [])
+        return [str(name) for name in _parquet(path).schema_arrow.names]
+    with _opened(path) as file:
+        try:
+            names = next(csv.reader(file), [])
+        except csv.Error as error:
+            raise InputError(f"is no CSV file ({error})", where=str(path)) from None
+    if not all(map(_encodable, names)):
+        raise InputError("is no CSV file in UTF-8", where=str(path), got=_shown(names)[:200])
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise InputError("a column stands twice", where=str(path), got=name, allowed="a name for each column")
+    return names
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     if path.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH):
-            yield from batch.to_pylist()
+        file = _parquet(path)
+        try:
+            for batch in file.iter_batches(batch_size=BATCH):
+                yield from batch.to_pylist()
+        except (OSError, ValueError) as error:  # Arrow's own errors are both
+            raise InputError(f"is no Parquet file, or damaged ({error})", where=str(path)) from None
         return
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        yield from csv.DictReader(file)
+    with _opened(path) as text:
+        reader = csv.DictReader(text, restval=_MISSING)
+        try:
+            yield from reader
+        except csv.Error as error:
+            raise InputError(f"cannot be read ({error})", where=f"{path}, line {reader.line_num}") from None
+
+
+def _opened(path: Path) -> TextIO:
+    """A CSV file as text; bytes that are no UTF-8 become lone surrogates, so that their rows alone are refused."""
+    csv.field_size_limit(max(csv.field_size_limit(), MOST_CELL))
+    return path.open(newline="", encoding="utf-8-sig", errors="surrogateescape")
+
+
+def _parquet(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"is no Parquet file, or damaged ({error})", where=str(path)) from None

@@ -222,3 +222,64 @@ def test_the_command_takes_a_file(tmp_path):
     arguments = ["evaluate", str(path), "--mapping", "armm=segment"]
     result = CliRunner().invoke(application(arguments), arguments)
     assert (result.exit_code, "no such field" in result.stderr) == (2, True)
+
+
+HEADER = "id,arm,propensity,reward,arms,probabilities,facts\n"
+LINE = 'good,arm0,.5,1,"[""arm0"",""arm1""]",,\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        (b'a,arm0,.5,1,"[""arm0"",""arm1""]",,,more\n', "line"),
+        (b"a,arm0,.5,1\n", "line"),
+        ('a,arm0,.5,1,"[""arm0"",""arm1""]",,"{""x"":""jos\u00e9""}"\n'.encode("latin-1"), "facts"),
+        (b'a,arm0,.5,1,"[""arm0"",""arm1""]","[1' + b"0" * 400 + b',0]",\n', "probabilities"),
+        (b'a,arm0,.5,1,"' + b"[" * 50_000 + b'",,\n', "arms"),
+        (b"a," + b"x" * 1_000_000 + b',.5,1,"[""arm0""]",,\n', "arm"),
+    ],
+    ids=["more cells", "fewer cells", "latin-1", "huge integer", "deep", "long"],
+)
+def test_a_torn_or_hostile_line_is_rejected_alone(tmp_path, line, field):
+    path = tmp_path / "log.csv"
+    path.write_bytes(HEADER.encode() + line + LINE.encode())
+
+    log, bad = read_file(path)
+
+    assert (len(log), [one.field for one in bad]) == (1, [field])
+    assert json.dumps([bad[0].content, bad[0].got], ensure_ascii=False).encode()  # can be written down
+
+
+def test_a_huge_integer_in_dsjson_is_rejected_and_its_byte_order_mark_is_none_of_the_line(tmp_path):
+    path = dsjson(tmp_path / "log.dsjson")
+    lines = path.read_bytes().splitlines(keepends=True)
+    huge = json.dumps(json.loads(lines[0]) | {"_label_cost": 10**400, "EventId": "huge"}).encode() + b"\n"
+    path.write_bytes(b"\xef\xbb\xbf" + b"".join(lines) + b"\n" + huge)
+
+    log, bad = read_file(path)
+
+    assert (len(log), [one.field for one in bad]) == (len(lines), ["reward"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("log.parquet", b"PAR1junkPAR1"),
+        ("log.csv", HEADER.encode("utf-16")),
+        ("log.csv", HEADER.replace("facts", "reward").encode() + LINE.encode()),
+    ],
+)
+def test_a_file_of_another_kind_is_refused_by_name(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=name):
+        read_file(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("changed", "where"), [({"action": [0.0, 1.7]}, "action"), ({"pi_b": np.full((2, 2, 2), 0.5)}, "pi_b")]
+)
+def test_obp_numbers_that_would_be_cut_or_folded_are_refused(changed, where):
+    feedback = {"n_rounds": 2, "n_actions": 2, "action": [0, 1], "reward": [0, 1], "pscore": [0.5, 0.5]}
+    assert len(from_obp(feedback)) == 2
+    with pytest.raises(InputError, match=where):
+        from_obp(feedback | changed)
