@@ -24,6 +24,7 @@ from bandit_nba.online import definitions
 from bandit_nba.settings import version_of
 from bandit_nba.store import definitions as store_definitions
 from bandit_nba.store.archive.restore import Archive
+from bandit_nba.store.beside import Task, helping
 from bandit_nba.store.database import Database
 from bandit_nba.store.definitions import Kind
 from bandit_nba.store.learning import LearningStore
@@ -107,19 +108,27 @@ def _trained(
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     run = Retraining(maker, lineage, folder=folder, by=wish.by, chunk=wish.chunk)
-    ids = _ids(folder / "ids", database, wish, clock=clock)
-    try:
-        ids.skip(run.resumed)
-        done = [run.resumed]
+    task = Task(
+        database=workspace.database_url,
+        archive=str(workspace.archive_folder),
+        features=wish.policy.features,
+        facts=schema,
+        rewards=wish.rewards,
+    )
+    with helping(folder / "beside", database, task) as helper:
+        ids = _ids(folder / "ids", database, wish, clock=clock)
+        try:
+            ids.skip(run.resumed)
+            done = [run.resumed]
 
-        def advance(count: int) -> None:
-            done[0] += count
-            progress(done[0], len(ids))
+            def advance(count: int) -> None:
+                done[0] += count
+                progress(done[0], len(ids))
 
-        progress(run.resumed, len(ids))
-        made = run.run(log, ids.take, created_at=clock(), progress=advance)
-    finally:
-        ids.close()
+            progress(run.resumed, len(ids))
+            made = run.run(log, ids.take, created_at=clock(), progress=advance, helper=helper)
+        finally:
+            ids.close()
     named: dict[Kind, tuple[str, bytes]] = {
         "policy": (wish.policy.version, _CANONICAL.encode(wish.policy)),
         "features": (wish.policy.features.version, _CANONICAL.encode(wish.policy.features)),

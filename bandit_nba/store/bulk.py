@@ -50,10 +50,11 @@ def select_in(connection: Session, statement: Select[Any], keys: Collection[str]
     backend = backend_of(connection)
     for chunk in chunks(keys, IN_LIST):
         size = 1 << (len(chunk) - 1).bit_length()
-        text, places, constants = _listed(statement, backend, size)
-        keys_by_name = {f"keys_{i}": key for i, key in enumerate((*chunk, *chunk[-1:] * (size - len(chunk))), 1)}
-        known = {**constants, **values, **keys_by_name}
-        rows += fetched(connection, text, tuple([known[place] for place in places]))
+        text, before, after, constants = _listed(statement, backend, size)
+        known = {**constants, **values}
+        filled = (*chunk, *chunk[-1:] * (size - len(chunk)))
+        parameters = (*[known[place] for place in before], *filled, *[known[place] for place in after])
+        rows += fetched(connection, text, parameters)
     return rows
 
 
@@ -95,9 +96,14 @@ def _constant(statement: Select[Any], backend: str) -> str:
 
 
 @cache
-def _listed(statement: Select[Any], backend: str, size: int) -> tuple[str, tuple[str, ...], Mapping[str, object]]:
-    """The text for a list of `size`, the names of its places in their order, and the values that the query fixes."""
+def _listed(
+    statement: Select[Any], backend: str, size: int
+) -> tuple[str, Sequence[str], Sequence[str], Mapping[str, object]]:
+    """The text for a list of `size`, the names of the places before and behind it, and the values that are fixed."""
     compiled = statement.compile(dialect=_POSITIONAL[backend])
     values = compiled.construct_params({"keys": [""] * size})
     expanded = compiled.construct_expanded_state(values)
-    return expanded.statement, tuple(expanded.positiontup or ()), values
+    places = list(expanded.positiontup or ())
+    first = places.index("keys_1")
+    fixed = {name: value for name, value in values.items() if name != "keys"}
+    return expanded.statement, places[:first], places[first + size :], fixed

@@ -24,7 +24,7 @@ others already learned, still has no mark and is found. Marks and model are writ
 comparing the fence number of the lease: of two learners that both believe to hold it only one commits.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -192,7 +192,7 @@ class LearningStore:
         if after[0] > float("-inf"):
             query = query.where(sa.tuple_(*_ORDER) > sa.tuple_(*map(sa.literal, after)))
         with self._database.read() as connection:
-            return _batch(connection, connection.execute(query).all(), self._archive)
+            return _batch(connection, [connection.execute(query).all()], self._archive)
 
     def learned(self) -> Backlog:
         """Sorted by the database and spilled to a file: 1,000,000 ids take three seconds and no memory."""
@@ -202,7 +202,8 @@ class LearningStore:
     def batch(self, ids: Sequence[str]) -> LoggedBatch:
         """Logged decisions by id; `ids` are in learning order already, list by list."""
         with self._database.read() as connection:
-            return _batch(connection, select_in(connection, _BY_ID, ids), self._archive)
+            lists = (select_in(connection, _BY_ID, chunk) for chunk in chunks(ids, IN_LIST))
+            return _batch(connection, lists, self._archive)
 
     def commit(self, claim: Claim, checkpoint: Checkpoint) -> bool:
         """One transaction: fence, model, marks; False also where the model's parent was quarantined meanwhile."""
@@ -261,9 +262,14 @@ def _check_learned_once(marked: int, ids: Sequence[str]) -> None:
         )
 
 
-def _batch(connection: sa.Connection, rows: Sequence[Any], archive: Archive) -> LoggedBatch:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 11
-    ids, customers, channels, arms, catalogues, facts, decided_at, matures_at, inline, slates, archived = columns
+def _batch(connection: sa.Connection, lists: Iterable[Sequence[Any]], archive: Archive) -> LoggedBatch:
+    columns: list[list[Any]] = [[] for _ in _ROW.selected_columns]
+    for rows in lists:  # each list is let go before the next: thousands of tuples at once keep the collector busy
+        for column, cells in zip(columns, zip(*rows, strict=True), strict=False):
+            column += cells
+    ids, customers, channels, arms, catalogues, facts, decided_at, matures_at, inline, slates, archived = map(
+        tuple, columns
+    )
     if any(archived):
         keys = [key for key in zip(archived, decided_at, ids, strict=True) if key[0] is not None]
         whole = archive.lessons(keys)
@@ -274,7 +280,7 @@ def _batch(connection: sa.Connection, rows: Sequence[Any], archive: Archive) -> 
         customers=customers,
         opens_at=np.array(decided_at, dtype=np.float64),
         closes_at=np.array(matures_at, dtype=np.float64),
-        first_slots=[first_slot(slate) for slate in slates],
+        first_slots=[first_slot(slate) for slate in slates] if any(slates) else (),
     )
     return LoggedBatch(
         channels=channels,

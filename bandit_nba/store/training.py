@@ -16,6 +16,7 @@ from bandit_nba.store.tables import decisions, trained_models
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(list[str])
+_HEAD = b"%020d\n"
 
 
 class FrozenIds:
@@ -38,11 +39,14 @@ class FrozenIds:
         if until_s is not None:
             which &= decisions.c.decided_at < until_s
         fresh = path.with_suffix(".new")
+        total = 0
         with database.read() as connection, fresh.open("wb") as file:
-            total = connection.execute(sa.select(sa.func.count()).select_from(decisions).where(which)).scalar_one()
-            file.write(b"%d\n" % total)
+            file.write(_HEAD % total)
             for page in waiting_ids(connection, which):
                 file.write(_ENCODER.encode(page) + b"\n")
+                total += len(page)
+            file.seek(0)
+            file.write(_HEAD % total)  # of fixed length
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)

@@ -1,7 +1,7 @@
 """Bulk retraining gives the very weights of the learner, whichever way it goes and however often it is killed."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -11,21 +11,17 @@ import sqlalchemy as sa
 from bandit_nba.decide.policy import Exploration, FeatureSettings, Learning, Number, Policy
 from bandit_nba.errors import ModelError, RefusedError
 from bandit_nba.learn.definition import RewardDefinition
-from bandit_nba.learn.examples import ExampleMaker
-from bandit_nba.learn.learner import lineage_of
 from bandit_nba.learn.manifest import Manifest
-from bandit_nba.learn.retrain import By, Retraining, Trained
+from bandit_nba.learn.retrain import By
 from bandit_nba.store import models, serving
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import LearningStore
 from bandit_nba.store.tables import decision_facts
-from bandit_nba.store.training import FrozenIds, keep
+from bandit_nba.store.training import keep
 from tests.learn import tiny_world as world
-from tests.learn.tiny_world import CATALOGUE, POLICY, REWARDS, Clock
+from tests.learn.tiny_training import CHUNK, LATE_S, training
+from tests.learn.tiny_world import POLICY, REWARDS, Clock
 
-LATE_S = 10_000.0
 SIZE = 700
-CHUNK = 200
 
 
 @pytest.fixture
@@ -44,35 +40,6 @@ def learned(database: Database, policy: Policy = POLICY, rewards: RewardDefiniti
     newest = world.newest(database)
     assert newest is not None
     return newest.manifest
-
-
-def training(
-    folder: Path,
-    database: Database,
-    *,
-    policy: Policy = POLICY,
-    rewards: RewardDefinition = REWARDS,
-    by: By = "learner",
-    chunk: int = CHUNK,
-) -> Callable[..., Trained]:
-    """A run in `folder`, to be called; ids are frozen at the first."""
-    log = LearningStore(database, clock=Clock(LATE_S), holder="train")
-    maker = ExampleMaker(policy.features, CATALOGUE.facts, rewards, catalogue=log.catalogue)
-    lineage = lineage_of(policy, rewards, feature_version=maker.featuriser.version)
-    run = Retraining(maker, lineage, folder=folder, by=by, chunk=chunk)
-    path = folder / "ids"
-    if not path.exists():
-        FrozenIds.freeze(path, database, clock=Clock(LATE_S), since_s=None, until_s=None).close()
-    ids = FrozenIds(path)
-    ids.skip(run.resumed)
-
-    def go(progress: Callable[[int], None] = lambda _count: None) -> Trained:
-        try:
-            return run.run(log, ids.take, created_at=LATE_S, progress=progress)
-        finally:
-            ids.close()
-
-    return go
 
 
 OTHERS = {
