@@ -28,6 +28,7 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from bandit_nba.decide.engine import Engine
+from bandit_nba.decide.history import Contact
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.errors import IdConflictError, NbaError, StoreBusyError
@@ -257,8 +258,9 @@ class Decider:
                 ]
                 fresh = batch.take(current)
                 decision_store.insert(connection, fresh)
-                if self._catalogues.current().needs is not None:
-                    contact_store.raise_versions(connection, {r.customer for r in fresh if contacts_of(r)})
+                recent = self._catalogues.current().recent
+                contacts = {} if recent is None else _contacts(fresh)
+                contact_store.raise_versions(connection, contacts)
                 committing = True
         except sa.exc.IntegrityError:
             batch.give_back(fresh)
@@ -269,6 +271,8 @@ class Decider:
             if not (committing and failure.in_doubt(error)):
                 batch.give_back(fresh)  # else nobody may say that nothing was kept
             raise
+        if recent is not None:
+            recent.add(contacts, batch.versions)
         batch.keep(fresh)
         batch.make_again(batch.made)
         if any(record.matures_at < horizon for record in made):
@@ -297,6 +301,15 @@ def _by_id(accepted: Sequence[Asked | NbaError], tickets: Sequence[Ticket]) -> d
         if isinstance(asked, Asked):
             found.setdefault(asked.id, ticket)
     return found
+
+
+def _contacts(records: Sequence[DecisionRecord]) -> dict[str, list[Contact]]:
+    """The contacts that these decisions make, by customer; "" is nobody."""
+    made: dict[str, list[Contact]] = {}
+    for record in records:
+        if record.customer and (contacts := contacts_of(record)):
+            made.setdefault(record.customer, []).extend(contacts)
+    return made
 
 
 def _stale(connection: Straight, read: Mapping[str, int]) -> frozenset[str]:

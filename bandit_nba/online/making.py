@@ -24,7 +24,7 @@ from bandit_nba.online.answering import Deadlines, Reasons, bodies
 from bandit_nba.online.asked import Asked, Reception
 from bandit_nba.online.brought import by_actions, engine_over
 from bandit_nba.online.messages import DecisionRequest
-from bandit_nba.store import contacts as contact_store
+from bandit_nba.online.recent_contacts import RecentContacts
 from bandit_nba.store import customers as customer_store
 from bandit_nba.store.bulk import Session
 from bandit_nba.store.contacts import Needs, reached
@@ -62,8 +62,9 @@ class Known:
 class Making:
     """Makes decisions by one workspace, whose catalogue is the one in force; another catalogue needs another object.
 
-    needs: what contact rules need of the log, None without contact rules. distrust: told of a model whose scores are no
-    numbers; the safe policy has answered then. observe: told of all others that were made.
+    needs: what contact rules need of the log, and recent: what was lately read of it; None without contact rules.
+    distrust: told of a model whose scores are no numbers; the safe policy has answered then. observe: told of all
+    others that were made.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Making:
         self._clock = clock
         self._wait_s = _longest_wait_s(workspace)
         self.needs = needs_of(workspace)
+        self.recent = None if self.needs is None else RecentContacts(self.needs)
         channels = workspace.service.channels.items()
         self._outbound = frozenset(name for name, channel in channels if channel.direction == "outbound")
         self._versions = Versions(
@@ -118,13 +120,10 @@ class Making:
         if not keys:
             return Known()
         profiles = customer_store.profiles(connection, keys)
-        if self.needs is None:
+        if self.recent is None:
             return Known(profiles=profiles)
-        return Known(
-            profiles=profiles,
-            contacts=contact_store.contacts(connection, keys, self.needs, now_s=self._clock()),
-            versions=contact_store.versions(connection, keys),
-        )
+        contacts, versions = self.recent.look(connection, keys, now_s=self._clock())
+        return Known(profiles=profiles, contacts=contacts, versions=versions)
 
     def make(self, asked: Sequence[Asked], known: Known, scorer: Scorer) -> list[DecisionRecord]:
         """Decide all that is asked, in any order; the requests of one customer in theirs."""
