@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -71,6 +71,7 @@ class GroupCommit(Generic[T, R]):
         self._queue: deque[_Waiting[T, R]] = deque()
         self._changed = threading.Condition(threading.Lock())
         self._idle = False
+        self._held = False
         self._closed = False
         self._failure: StoreError | None = None
         self._pace = Pace()
@@ -114,6 +115,21 @@ class GroupCommit(Generic[T, R]):
         self._put(_Waiting(item, future))
         return future
 
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Wake the thread once for all that is handed over inside: a page is one batch, not its first item and a rest.
+
+        For one event loop, and never around an `await`.
+        """
+        self._held = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held = False
+                if self._idle and self._queue:
+                    self._changed.notify()
+
     def close(self, *, drain_s: float) -> bool:
         """Take nothing new, finish what waits for at most `drain_s` seconds, and fail the rest; True if none was left.
 
@@ -143,7 +159,7 @@ class GroupCommit(Generic[T, R]):
                     hint="try again after a moment",
                 )
             self._queue.append(waiting)
-            if self._idle:
+            if self._idle and not self._held:
                 self._changed.notify()
 
     def _run(self) -> None:

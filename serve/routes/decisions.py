@@ -50,7 +50,9 @@ def operations(replica: Replica) -> list[Operation]:
     async def decide_page(call: Call) -> Reply:
         items = _PAGE.read(call)
         longer_s = PAGE_ITEM_S * len(items)
-        answers = await _answers([_asked(replica, call, item, longer_s=longer_s) for item in items])
+        with replica.together():
+            asked = [_asked(replica, call, item, longer_s=longer_s) for item in items]
+        answers = await _answers(asked)
         results = [_result(item, answer) for item, answer in zip(items, answers, strict=True)]
         return Reply(_page_status(results), msgspec.json.encode({"results": results}))
 

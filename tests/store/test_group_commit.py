@@ -53,6 +53,21 @@ def test_each_item_gets_its_own_result_and_whatever_waits_is_one_batch() -> None
     assert commits.close(drain_s=1.0)
 
 
+def test_what_is_handed_over_together_is_one_batch() -> None:
+    gate = Gate()
+    commits = commits_of(gate, max_batch=100)
+    with commits.together():
+        futures = [commits.submit(i) for i in range(50)]
+        assert not gate.entered.wait(0.05)
+
+    assert [f.result(10.0) for f in futures] == [2 * i for i in range(50)]
+    assert gate.batches == [list(range(50))]
+    with commits.together():
+        pass
+    assert commits.submit(7).result(10.0) == 14
+    assert commits.close(drain_s=1.0)
+
+
 def test_nothing_is_answered_before_the_handler_returns() -> None:
     gate = Gate()
     commits = commits_of(gate)
