@@ -58,6 +58,9 @@ class Facts:
     @classmethod
     def from_rows(cls, rows: Sequence[Mapping[str, FactValue | None]], schema: FactSchema) -> "Facts":
         """Columns from dictionaries whose values are already `checked` against the schema."""
+        if len(rows) == 1:  # a lone request: 12 us instead of 40 for 16 facts
+            (row,) = rows
+            return cls(size=1, schema=schema, columns={n: _one_cell(row[n], schema[n]) for n in schema if n in row})
         names = {name for row in rows for name in row}
         columns = {name: _column([row.get(name) for row in rows], schema[name]) for name in schema if name in names}
         return cls(size=len(rows), schema=schema, columns=columns)
@@ -94,6 +97,21 @@ class Facts:
     def at(self, rows: Ints) -> "Facts":
         """The rows named, in that order."""
         return Facts(size=len(rows), schema=self.schema, columns={n: _picked(c, rows) for n, c in self.columns.items()})
+
+
+def _one_cell(cell: FactValue | None, kind: str) -> Column:
+    if kind in ("category", "text"):
+        return Coded(codes=_UNKNOWN, values=()) if cell is None else Coded(codes=_KNOWN, values=(str(cell),))
+    return _column([cell], kind)
+
+
+def _fixed(code: int) -> Ints:
+    codes = np.array([code], dtype=np.int64)
+    codes.flags.writeable = False  # many requests share it
+    return codes
+
+
+_KNOWN, _UNKNOWN = _fixed(0), _fixed(-1)
 
 
 def _column(cells: list[FactValue | None], kind: str) -> Column:

@@ -43,7 +43,10 @@ def contact_removals(catalogue: Catalogue, history: "History", requests: Request
     if not len(rows):
         return codes, ()
     past = _Past(history=history, rows=rows, now=requests.decided_at[rows], size=len(requests))
+    most = int(np.diff(history.indptr).max())
     for rule in _rules(catalogue):
+        if rule.rule.max is not None and most < rule.rule.max:  # nobody has that many contacts of any kind
+            continue
         concerned = _by_arm(rule, past) if rule.by_arm else _by_request(rule, past, requests.channels)
         for hit, wording in _hits(rule, past, concerned):
             if hit.any():

@@ -132,21 +132,23 @@ def records(
     deadlines = [None if deadline != deadline else deadline for deadline in activate_by.tolist()]
     channels = [requests.channels.values[code] for code in requests.channels.codes.tolist()]
     support = decisions.support.tolist()
+    probabilities, expected = sets.numbers(decisions.probability), sets.numbers(decisions.expected_reward)
+    propensity, until, ripe = decisions.propensity.tolist(), valid_until.tolist(), matures_at.tolist()
     return [
         DecisionRecord(
             id=requests.ids[i],
             customer=requests.customers[i],
             channel=channels[i],
             decided_at=decided_at,
-            valid_until=float(valid_until[i]),
-            matures_at=float(matures_at[i]),
+            valid_until=until[i],
+            matures_at=ripe[i],
             activate_by=deadlines[i],
             kind=kind,
             arm=names[chosen[i]],
-            propensity=float(decisions.propensity[i]),
+            propensity=propensity[i],
             arms=sets.arms(i),
-            probabilities=sets.numbers(decisions.probability, i),
-            expected_rewards=sets.numbers(decisions.expected_reward, i),
+            probabilities=probabilities[i],
+            expected_rewards=expected[i],
             removed=sets.removed(i),
             catalogue_version=versions.catalogue,
             policy_version=versions.policy,
@@ -245,8 +247,10 @@ class _EligibleSets:
     def removed(self, i: int) -> bytes:
         return self._of_row[i][2]
 
-    def numbers(self, values: Floats, i: int) -> bytes:
-        return _ENCODER.encode(values[i, self._of_row[i][0]].tolist())
+    def numbers(self, values: Floats) -> list[bytes]:
+        if len(self._known) == 1:  # all rows are alike
+            return [_ENCODER.encode(row) for row in values[:, self._of_row[0][0]].tolist()]
+        return [_ENCODER.encode(row[kept].tolist()) for row, (kept, _, _) in zip(values, self._of_row, strict=True)]
 
     def at(self, i: int) -> npt.NDArray[np.intp]:
         return self._of_row[i][0]
