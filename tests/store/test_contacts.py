@@ -140,10 +140,10 @@ def test_versions_grow_and_are_zero_before(database: Database, record: Record) -
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_contacts_are_found_by_index(database: Database) -> None:
     """One search of the index by customer and time, however long the log."""
-    text, places, constants = _listed(contacts._CONTACTS, "sqlite", 2)
-    values = {**constants, "keys_1": "c1", "keys_2": "c2"}
+    text, before, after, values = _listed(contacts._CONTACTS, "sqlite", 2)
+    parameters = (*[values[place] for place in before], "c1", "c2", *[values[place] for place in after])
     with database.read() as connection:
-        found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", tuple(values[place] for place in places))
+        found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)
         plan = " ".join(str(row) for row in found)
 
     assert "decisions_by_customer (customer=? AND decided_at>?)" in plan
