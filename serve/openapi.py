@@ -10,6 +10,7 @@ import msgspec
 from serve import parameters
 from serve import problem as problems
 from serve.endpoint import JSON, Operation
+from serve.links import links_from
 from serve.personalizer.errors import status_told
 from serve.personalizer.wire import ErrorResponse
 from serve.problem import Kind, Problem
@@ -63,6 +64,8 @@ def _operation(operation: Operation, schema_of: dict[str, Any]) -> dict[str, Any
         }
         for status, kinds in operation.replies.items()
     } | _refusals(operation)
+    if links := links_from(operation.name):
+        said["responses"][str(main)]["links"] = links
     return said
 
 

@@ -55,3 +55,19 @@ def test_the_document_holds_them_and_the_query(app: App) -> None:
     assert shown["items"][0]["state"] == "serves"
     limit = next(p for p in paths["/v1/models"]["get"]["parameters"] if p["name"] == "limit")
     assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}
+
+
+def test_links_lead_to_operations_and_their_parameters(app: App) -> None:
+    paths = asyncio.run(Client(app).get("/openapi.json")).json["paths"]
+    found = {said["operationId"]: said for methods in paths.values() for said in methods.values()}
+    links = [
+        link
+        for said in found.values()
+        for answer in said["responses"].values()
+        for link in answer.get("links", {}).values()
+    ]
+
+    assert len(links) >= 10
+    for link in links:
+        taken = {parameter["name"] for parameter in found[link["operationId"]]["parameters"]}
+        assert set(link["parameters"]) <= taken
