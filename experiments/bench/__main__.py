@@ -25,12 +25,15 @@ def run(
     *,
     json: Annotated[str, typer.Option(help="Write the numbers here; - prints them.")] = "",
     quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes, to see that it runs.")] = False,
+    replicas: Annotated[int, typer.Option(min=1, max=8, help="Of http: processes that serve, on both sides.")] = 1,
 ) -> None:
     """Measure the product beside a peer.
 
     Examples:
 
       python -m experiments.bench batch_decide --json -
+
+      python -m experiments.bench http --replicas 2
 
       python -m experiments.bench --quick
     """
@@ -40,7 +43,8 @@ def run(
     found: dict[str, Any] = {}
     for which in [name] if name else BENCHMARKS:
         print(f"{which}: {BENCHMARKS[which]}", file=sys.stderr)
-        found[which] = importlib.import_module(f"experiments.bench.{which}").measure(quick=quick)
+        options = {"replicas": replicas} if which == "http" else {}
+        found[which] = importlib.import_module(f"experiments.bench.{which}").measure(quick=quick, **options)
     document = msgspec.json.format(msgspec.json.encode(found[name] if name else found), indent=2)
     if json and json != "-":
         Path(json).write_bytes(document)

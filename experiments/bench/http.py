@@ -2,6 +2,9 @@
 
 Ours: 20 arms, 12 stored and 4 request facts, five rules, two contact rules, a key, and the decision durable before the
 answer leaves. Both services run side by side; load goes to one after the other, several times, and medians count.
+
+Beside them stands what the machine gave: the load average, and the time in which its disk takes eight kilobytes for
+good, which every durable answer has to wait for.
 """
 
 import contextlib
@@ -31,22 +34,24 @@ _FACTS = (
 )
 
 
-def measure(*, quick: bool = False) -> dict[str, Any]:
+def measure(*, quick: bool = False, replicas: int = 1) -> dict[str, Any]:
     """Requests a second and latencies on both sides, alternating; `ratio` is the throughput at 64 connections."""
     rounds, seconds = (1, 2.0) if quick else (5, 4.0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        key = shop.write(folder / "shop")
+        key = shop.write(folder / "shop", replicas=replicas)
         one = script(folder / "one.lua", body=_one(), key=key)
         echo = script(folder / "echo.lua", body=_one())
         port, echo_port = free_port(), free_port()
-        with running(folder / "shop", port=port, log=folder / "serve.log"), _echoing(echo_port):
+        with running(folder / "shop", port=port, log=folder / "serve.log"), _echoing(echo_port, replicas):
             ours, peer = f"http://127.0.0.1:{port}/v1/decisions", f"http://127.0.0.1:{echo_port}/"
             _prepare(port, key)
             drive(ours, one, connections=16, seconds=3.0)  # the first lessons, and warm caches
             time.sleep(4.0)
+            disk = _fsync_ms(folder)
             found = {c: _alternating(ours, one, peer, echo, c, rounds=rounds, seconds=seconds) for c in CONNECTIONS}
             batch = _batches(port, key, rounds=rounds)
+            later = _fsync_ms(folder)
     return {
         "decisions": {c: _said([pair[0] for pair in pairs]) for c, pairs in found.items()},
         "echo": {c: _said([pair[1] for pair in pairs]) for c, pairs in found.items()},
@@ -54,6 +59,9 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
         "p50_ms_at_1": statistics.median(o.p50_ms for o, _ in found[1]),
         "p50_ratio_at_1": statistics.median(o.p50_ms / p.p50_ms for o, p in found[1]),
         "batch_of_500_decisions_per_s": batch,
+        "fsync_ms": statistics.median([*disk, *later]),
+        "load_average": os.getloadavg(),
+        "replicas": replicas,
         "cpus": os.cpu_count(),
     }
 
@@ -119,9 +127,21 @@ def _send(port: int, key: str, method: str, path: str, body: bytes) -> bytes:
     return found
 
 
+def _fsync_ms(folder: Path, *, times: int = 100) -> list[float]:
+    """How long the disk takes for eight kilobytes at the end of a file, milliseconds each."""
+    took = []
+    with (folder / "disk").open("ab", buffering=0) as file:
+        for _ in range(times):
+            begun = time.perf_counter()
+            file.write(bytes(8_192))
+            os.fdatasync(file.fileno())
+            took.append(1e3 * (time.perf_counter() - begun))
+    return took
+
+
 @contextlib.contextmanager
-def _echoing(port: int) -> Iterator[None]:
-    command = [sys.executable, "-m", "experiments.bench.peer_echo", str(port)]
+def _echoing(port: int, replicas: int) -> Iterator[None]:
+    command = [sys.executable, "-m", "experiments.bench.peer_echo", str(port), str(replicas)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
     try:
         if process.stdout is None or "ready" not in "".join(iter(process.stdout.readline, "ready\n")) + "ready":

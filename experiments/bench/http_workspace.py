@@ -14,10 +14,11 @@ WORDS = 8
 CUSTOMERS = 5_000
 
 
-def write(path: Path) -> str:
+def write(path: Path, *, replicas: int = 1) -> str:
     """Write it, and return a key for it."""
     init_workspace(path)
-    for name, text in {"catalogue.toml": _catalogue(), "policy.toml": _policy(), "service.toml": _SERVICE}.items():
+    service = _SERVICE.replace("replicas = 1", f"replicas = {replicas}")
+    for name, text in {"catalogue.toml": _catalogue(), "policy.toml": _policy(), "service.toml": service}.items():
         (path / name).write_text(text, encoding="utf-8")
     (path / "rewards.toml").write_text(_REWARDS, encoding="utf-8")
     (path / "labels.toml").write_text("", encoding="utf-8")

@@ -1,6 +1,6 @@
 """What the HTTP benchmark compares with: a plain Ray Serve deployment that sends the same JSON back, in the same mode.
 
-`python -m experiments.bench.peer_echo PORT` serves until its input is closed.
+`python -m experiments.bench.peer_echo PORT REPLICAS` serves until its input is closed.
 """
 
 import os
@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 
 
-def main(port: int) -> None:
+def main(port: int, replicas: int) -> None:
     """Serve on 127.0.0.1 until standard input ends."""
     from serve.environment import free_ports, variables
     from serve.guard import guarded
@@ -20,17 +20,17 @@ def main(port: int) -> None:
     with guarded(name, directory):
         os.environ.update(variables(directory, free_ports(), name=name))
         del os.environ["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"]  # the product's own short way
-        _serve(port, directory)
+        _serve(port, replicas, directory)
 
 
-def _serve(port: int, directory: Path) -> None:
+def _serve(port: int, replicas: int, directory: Path) -> None:
     import ray
     from ray import serve as ray_serve
     from ray.serve.config import HTTPOptions
     from starlette.requests import Request
     from starlette.responses import Response
 
-    @ray_serve.deployment(max_ongoing_requests=1_000, ray_actor_options={"num_cpus": 0.3})
+    @ray_serve.deployment(num_replicas=replicas, max_ongoing_requests=1_000, ray_actor_options={"num_cpus": 0.3})
     class Echo:
         async def __call__(self, request: Request) -> Response:
             return Response(await request.body(), media_type="application/json")
@@ -52,4 +52,4 @@ def _serve(port: int, directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))
