@@ -146,17 +146,12 @@ def _start(workspace: Workspace, address: Address, *, replicas: int, directory: 
         log_to_driver=False,
         _temp_dir=str(directory / "ray"),
     )
-    ray_serve.start(
-        proxy_location="HeadOnly",
-        http_options=HTTPOptions(
-            host=address.host,
-            port=address.port,
-            keep_alive_timeout_s=KEEP_ALIVE_S,
-            request_timeout_s=REQUEST_WITHIN_S,
-        ),
+    options = HTTPOptions(
+        host=address.host, port=address.port, keep_alive_timeout_s=KEEP_ALIVE_S, request_timeout_s=REQUEST_WITHIN_S
     )
     args = {"workspace": str(workspace.path), "replicas": str(replicas)}
     try:
+        ray_serve.start(proxy_location="HeadOnly", http_options=options)
         ray_serve.run_many(
             [
                 ray_serve.RunTarget(deployments.replicas(args), name="nba", route_prefix="/"),

@@ -36,7 +36,7 @@ COMMANDS = {
     "experiment": "List, run (resumable, on any number of processes) and report what researchers compare.",
     "backup": "Back up a workspace while it serves: a verified snapshot of the whole store.",
     "restore": "Make a workspace of a backup, verified before anything is written.",
-    "world": "List the simulated worlds; write one of your own and check its contract.",
+    "world": "Simulated customers: list the worlds, write and check your own, fill a workspace with their log.",
     "demo": "Watch the system learn on 7,043 real customers, then read whether it did.",
 }
 

@@ -77,7 +77,7 @@ def verify(
     elif broken:
         print(f"entry {broken.seq} {broken.why}; the {count:,} before it hold")
     else:
-        print(f"{count:,} entries hold; the newest hash is {newest.hex()}")
+        print(f"{count:,} {'entry holds' if count == 1 else 'entries hold'}; the newest hash is {newest.hex()}")
     if broken:
         raise typer.Exit(1)
 

@@ -55,7 +55,8 @@ def backup(
         return
     size = sum(one.bytes for one in made.files) / 1e6
     decisions = next(table.rows for table in made.tables if table.name == "decisions")
-    print(f"{target}: {decisions:,} decisions, {made.rows:,} rows, {len(made.files)} files, {size:,.1f} MB")
+    counted = f"{decisions:,} {'decision' if decisions == 1 else 'decisions'}"
+    print(f"{target}: {counted}, {made.rows:,} rows, {len(made.files)} files, {size:,.1f} MB")
     print(f"As of {utc(made.at)}. Restore: nba restore {target} NEW_DIR --salts FILE")
     if salts is None:
         print(

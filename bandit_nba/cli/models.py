@@ -275,6 +275,8 @@ def _done(made: "Change", database: "Database", *, as_json: bool) -> None:
         _print({"change": _change(made), "serves": now})
     elif made.serves:
         print(f"{now} serves instead of {made.before}, on every replica within two seconds, until the next change.")
+    elif now == serving.NONE:
+        print("There is no model yet; the newest serves as the learner publishes it.")
     else:
         print(f"{now} serves, the newest, and each newer one as the learner publishes it.")
 

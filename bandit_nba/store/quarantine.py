@@ -111,7 +111,8 @@ def one(connection: sa.Connection, decision: str) -> Held:
     row = connection.execute(sa.select(_TABLE).where(_TABLE.c.decision == decision)).one_or_none()
     if row is None:
         known = connection.execute(sa.select(_TABLE.c.decision).limit(1_000)).scalars().all()
-        raise UnknownIdError("is not in quarantine", where="decision", got=decision, hint=nearest(decision, known))
+        hint = nearest(decision, known) if known else "no decision ever was"
+        raise UnknownIdError("is not in quarantine", where="decision", got=decision, hint=hint)
     return Held(**row._mapping)
 
 
