@@ -60,6 +60,11 @@ class Beside:
         self._asked = 0
         self._answers: dict[int, bool] = {}
 
+    @property
+    def pid(self) -> int:
+        """Of the helper's process."""
+        return self._process.pid
+
     def begin(self, task: Task) -> None:
         """Say what to do; the helper may still be starting."""
         self._say(msgspec.json.encode(task))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bandit_nba.learn.vowpal import VowpalRegressor
-from experiments.bench import learn
+from experiments.bench import learn, learn_ways
 from experiments.bench.learn_events import POLICY, parts, write_text
 
 SIZE = 1_000
@@ -13,7 +13,7 @@ def test_the_driver_and_the_learner_end_with_the_same_weights(tmp_path: Path) ->
     """10 actions with propensity 1/10 as text, and rows of the log with the chosen action alone."""
     write_text(tmp_path / "events.txt", SIZE)
     for name, onethread in (("driver", False), ("onethread", True)):
-        learn._driven(tmp_path / "events.txt", tmp_path / f"{name}.model", onethread=onethread)
+        learn_ways.driver(tmp_path / "events.txt", tmp_path / f"{name}.model", onethread=onethread)
     batches = list(parts(SIZE))
 
     assert learn._largest_difference(tmp_path, batches) < learn._TOLERANCE  # of weights near 0.1

@@ -65,7 +65,7 @@ def test_one_that_is_killed_costs_time_only(database: Database, tmp_path: Path, 
 
     def kill(_count: int) -> None:
         if helper._process.poll() is None:
-            os.kill(helper._process.pid, signal.SIGKILL)
+            os.kill(helper.pid, signal.SIGKILL)
 
     made = training(tmp_path / "run", database, helper=helper)(kill).model.manifest
 
