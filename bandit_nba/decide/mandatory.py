@@ -1,8 +1,9 @@
 """Mandatory actions: where one is eligible it comes first, with probability 1, whatever it is expected to earn.
 
 Of several that are eligible the first in the catalogue comes first (in a slate the others follow it); the treatments of
-one share its probability as the policy would have shared it, evenly where it would have chosen none. Rules, consent and
-contact rules hold for them as for all others, and before a policy is asked at all.
+one share its probability as the policy would have shared it, evenly where it would have chosen none; in a mixture
+each component shares so, and they are mixed after that. Rules, consent and contact rules hold for them as for all
+others, and before a policy is asked at all.
 
 The other arms stay in the logged eligible set with probability 0: such a row has no support for them, says so
 (`support`), and cannot tell what they would have earned.
@@ -16,7 +17,7 @@ import numpy as np
 from bandit_nba.catalogue import Arm
 from bandit_nba.decide.acting import Distribution
 from bandit_nba.decide.batch import Bools, Floats, Ints
-from bandit_nba.decide.mixture import Mixed
+from bandit_nba.decide.mixture import Mixed, mixed_of
 
 
 class Mandatory:
@@ -49,8 +50,10 @@ class Mandatory:
         def again(rows: Ints, left: Bools) -> Floats:
             return self.first(made.again(rows, left), left)
 
-        first = replace(made, probability=self.first(made.probability, mask), again=again)
-        if not isinstance(first, Mixed):
-            return first
-        shadow = None if first.shadow is None else self.first(first.shadow, mask)
-        return replace(first, parts=tuple(self.first(part, mask) for part in first.parts), shadow=shadow)
+        if not isinstance(made, Mixed):
+            return replace(made, probability=self.first(made.probability, mask), again=again)
+        parts = tuple(self.first(part, mask) for part in made.parts)
+        shadow = None if made.shadow is None else self.first(made.shadow, mask)
+        # Mixed after each component has shared among the treatments: what is drawn from is what components are
+        # credited with. The mixture's own distribution, cut to the mandatory arms, would be another one.
+        return replace(made, probability=mixed_of(made.shares, parts), again=again, parts=parts, shadow=shadow)

@@ -104,12 +104,12 @@ class MixturePolicy:
         shares, by_customer = self._shares(situation)
 
         def again(rows: Ints, mask: Bools) -> Floats:
-            return _mixed(shares[rows], [floored(one.again(rows, mask), mask, floor=self._floor) for one in made])
+            return mixed_of(shares[rows], [floored(one.again(rows, mask), mask, floor=self._floor) for one in made])
 
         champion = made[0] if self._components[0].policy is self._champion else self._champion.distribution(situation)
         watched = floored(champion.probability, situation.mask, floor=self._floor)
         return Mixed(
-            probability=_mixed(shares, parts),
+            probability=mixed_of(shares, parts),
             expected_reward=champion.expected_reward,
             priority=champion.priority,
             again=again,
@@ -165,7 +165,7 @@ class MixturePolicy:
         return shares, known
 
 
-def _mixed(shares: Floats, parts: Sequence[Floats]) -> Floats:
+def mixed_of(shares: Floats, parts: Sequence[Floats]) -> Floats:
     """sum_c s_c p_c, in the order of the components."""
     mixed: Floats = shares[:, :1] * parts[0]
     for c, part in enumerate(parts[1:], start=1):

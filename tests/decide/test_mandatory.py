@@ -113,3 +113,24 @@ def test_the_safe_policy_puts_them_first_too() -> None:
 
     assert seniors.any()
     assert (made.probability[seniors][:, NOTICES] == 0.5).all()
+
+
+def test_components_of_a_mixture_are_credited_with_what_they_would_have_done() -> None:
+    """share x own probability is the chance of arm and component together, so over components it adds up to the arm's.
+
+    The champion of this model prefers one of the two treatments, the baseline shares them evenly.
+    """
+    exploration = Exploration(kind="squarecb", scale=1000.0, floor=0.0)
+    policy = msgspec.structs.replace(world.POLICY, exploration=exploration, mixture=Mixture(baseline_share=0.5))
+    engine = world.engine(policy, CATALOGUE)
+    requests = world.requests(400)
+    made = engine.decide(requests, world.ExactModel())
+    rows = np.flatnonzero(made.eligibility.mask[:, NOTICES[0]])
+
+    # By hand: what each component does with the two treatments alone, given that it must choose one of them.
+    champion = world.engine(msgspec.structs.replace(policy, mixture=Mixture()), CATALOGUE).decide(
+        requests, world.ExactModel()
+    )
+    own = champion.probability[rows][:, NOTICES]
+    assert np.abs(own[:, 0] - 0.5).max() > 0.2, "the treatments must differ for this to say anything"
+    np.testing.assert_allclose(made.probability[rows][:, NOTICES], 0.5 * own + 0.5 * 0.5, atol=1e-12)
