@@ -15,7 +15,8 @@ TALL = 32  # with so many times more rows than columns a loop over columns pays
 def counts(mask: Bools) -> Floats:
     """How many are True in each row, float64 (N, 1)."""
     ones = np.ones((mask.shape[1], 1), dtype=np.float32)  # exact below 2^24 columns
-    return (mask.astype(np.float32) @ ones).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # on some processors BLAS raises the flag for lanes that it does not use
+        return (mask.astype(np.float32) @ ones).astype(np.float64)
 
 
 def best(values: Floats) -> Floats:

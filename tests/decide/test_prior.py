@@ -103,7 +103,8 @@ class TestNewActions:
 
     What the model has learned of the known actions' depth speaks for the bad one and against the good one. Bounds are
     wide around what was seen over 8 seeds. Shares of the first 1,000 decisions: with the prior .06 to .48 for both;
-    without it up to .92 for the bad one and at most .06 for the good one.
+    without it, over 12 seeds, .60 on average for the bad one and .018 (median) for the good one. One seed alone may come
+    out otherwise on another processor: what is learned first hangs on the last bits.
     """
 
     def test_with_a_prior_both_are_tried_and_the_truth_decides(self) -> None:
@@ -118,12 +119,12 @@ class TestNewActions:
         assert (last[:, _BAD] < 0.03).all()
 
     def test_without_one_the_model_floods_the_bad_and_starves_the_good(self) -> None:
-        first = np.stack([_play({}, seed=seed)[0] for seed in range(4)])
+        first = np.stack([_play({}, seed=seed, after=1)[0] for seed in range(12)])
 
-        assert (first[:, _BAD] > 0.80).sum() >= 2
-        assert (first[:, _GOOD] < 0.08).all()
-        with_prior = np.stack([_play(PRIORS, seed=seed)[0] for seed in range(4)])
-        assert with_prior[:, _GOOD].mean() > 5 * first[:, _GOOD].mean()
+        assert first[:, _BAD].mean() > 0.4
+        assert np.median(first[:, _GOOD]) < 0.05
+        with_prior = np.stack([_play(PRIORS, seed=seed, after=1)[0] for seed in range(12)])
+        assert np.median(with_prior[:, _GOOD]) > 5 * np.median(first[:, _GOOD])
 
 
 _GOOD, _BAD = 0, 1
