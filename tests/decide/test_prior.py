@@ -103,8 +103,8 @@ class TestNewActions:
 
     What the model has learned of the known actions' depth speaks for the bad one and against the good one. Bounds are
     wide around what was seen over 8 seeds. Shares of the first 1,000 decisions: with the prior .06 to .48 for both;
-    without it, over 12 seeds, .60 on average for the bad one and .018 (median) for the good one. One seed alone may come
-    out otherwise on another processor: what is learned first hangs on the last bits.
+    without it, over 12 seeds, .60 on average for the bad one and .018 (median) for the good one. One seed alone may
+    come out otherwise on another processor: what is learned first hangs on the last bits.
     """
 
     def test_with_a_prior_both_are_tried_and_the_truth_decides(self) -> None:
