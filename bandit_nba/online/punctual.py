@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import msgspec
 
 from bandit_nba.errors import NbaError, StoreBusyError, StoreError
+from bandit_nba.online.alarms import Alarms
 from bandit_nba.online.answering import Answer
 from bandit_nba.online.messages import DecisionRequest
 from bandit_nba.online.ticket import Ticket
@@ -68,6 +69,7 @@ class Punctual:
         not_durable: Callable[[DecisionRequest], Answer],
     ) -> None:
         self.counts: Counter[str] = Counter()
+        self.alarms = Alarms()
         self.decider = decider
         self.safe = safe
         self.not_durable = not_durable
@@ -101,10 +103,9 @@ class _Asked:
         self._punctual = punctual
         self._pending = request, Ticket()
         self._promise = promise
-        self._loop = asyncio.get_running_loop()
-        self.answer: asyncio.Future[Answer] = self._loop.create_future()
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._work = [punctual.decider.submit_async(self._pending)]
-        self._timer = self._loop.call_later(promise.ordinary_s + longer_s, self._fall_back)
+        self._bell = punctual.alarms.set(self, promise.ordinary_s + longer_s, self._fall_back)
         self._work[0].add_done_callback(self._decided)
         self.answer.add_done_callback(self._done)
 
@@ -120,7 +121,7 @@ class _Asked:
             self._fail(error)
 
     def _fall_back(self) -> None:
-        self._timer = self._loop.call_later(self._promise.safe_s, self._give_up)
+        self._bell = self._punctual.alarms.set(self, self._promise.safe_s, self._give_up)
         try:
             self._work.append(self._punctual.safe.submit_async(self._pending))
         except StoreError:
@@ -149,12 +150,15 @@ class _Asked:
 
     def _give_up(self) -> None:
         if not self._pending[1].take():  # a commit is under way
-            self._timer = self._loop.call_later(GRACE_S, self._refuse, StoreBusyError("a commit takes too long"))
+            self._bell = self._punctual.alarms.set(self, GRACE_S, self._commit_too_long)
         elif self._promise.may_say_nothing:
             self._say_nothing()
         else:
             self._punctual.counts["overdue"] += 1
             self._refuse(StoreBusyError("no answer could be kept in time", hint="the same request may be sent again"))
+
+    def _commit_too_long(self) -> None:
+        self._refuse(StoreBusyError("a commit takes too long"))
 
     def _say_nothing(self) -> None:
         try:
@@ -171,7 +175,7 @@ class _Asked:
 
     def _done(self, answer: "asyncio.Future[Answer]") -> None:
         """Answered, or the client has gone, and then nothing more is written: nobody would ever see it."""
-        self._timer.cancel()
+        self._punctual.alarms.take_off(self, self._bell)
         if answer.cancelled():
             self._pending[1].take()
         for work in self._work:

@@ -50,6 +50,8 @@ def wanted_of(
     InputError
         If it wants a ranking and slots at once, a slot stands twice, or an exclusion names what cannot be excluded.
     """
+    if request.top_k is None and request.slots is None and not request.excluded_arms:
+        return None  # nearly always
     among = known if actions is None else {action.id for action in actions[1:]}
     first = NO_ACTION if actions is None else actions[0].id
     excluded = _excluded(request.excluded_arms, among, first=first, where="excludedArms")
