@@ -62,7 +62,12 @@ class JourneyEnv(gym.Env[Any, Any]):
         super().reset(seed=seed)
         drawn = self.np_random.integers([len(self._pool), MOST_REPLICATIONS])
         given = options or {}
-        who = np.array([given.get("customer", drawn[0])], dtype=np.int64)
+        customer = int(given.get("customer", drawn[0]))
+        if not 0 <= customer < len(self._pool):
+            raise SettingsError(
+                "no such customer", where="customer", got=customer, allowed=f"0 to {len(self._pool) - 1}"
+            )
+        who = np.array([customer], dtype=np.int64)
         self._state = self.world.again(self._pool.at(who), int(given.get("replication", drawn[1])))
         self._foreseen = self.world.foresee(self._state, self.world.steps)
         self._fixed = self.observer.fixed(self._state)
@@ -72,7 +77,9 @@ class JourneyEnv(gym.Env[Any, Any]):
         """One period of this customer's life."""
         state = self._state
         if state is None:
-            raise gym.error.ResetNeeded("call reset before step")
+            raise gym.error.ResetNeeded("call reset before step: this journey has not begun, or has ended")
+        if not 0 <= action < self._mask.shape[1]:  # numpy would count -1 from the end
+            raise gym.error.InvalidAction(f"action {action!r} is none of {self.action_space}")
         refused = not self._mask[0, action]
         done = 0 if refused else int(action)
         arm = np.array([done])
@@ -80,7 +87,10 @@ class JourneyEnv(gym.Env[Any, Any]):
         seen, info = self._seen(state)
         info["refused"] = refused
         earned = outcome.value if self.reward_kind == "money" else outcome.reward
-        return seen, float(earned[0]), bool(outcome.left[0]), state.t >= self.world.steps, info
+        terminated, truncated = bool(outcome.left[0]), state.t >= self.world.steps
+        if terminated or truncated:
+            self._state = None
+        return seen, float(earned[0]), terminated, truncated, info
 
     def _seen(self, state: State) -> tuple[Singles, dict[str, Any]]:
         self._mask, self._p = self.world.eligible(state), self.world.responses.chances(state)
@@ -136,7 +146,11 @@ class JourneyVectorEnv(VectorEnv[Any, Any, Any]):
         if fresh.any():
             self._replace(np.flatnonzero(fresh))
         mask = self.world.eligible(state)
-        arm = np.asarray(actions, dtype=np.int64)
+        arm = np.asarray(actions)
+        whole = arm.shape == (self.num_envs,) and np.issubdtype(arm.dtype, np.integer)
+        if not (whole and ((arm >= 0) & (arm < mask.shape[1])).all()):
+            raise gym.error.InvalidAction(f"actions {actions!r} are none of {self.action_space}")
+        arm = arm.astype(np.int64, copy=False)
         refused = ~mask[np.arange(self.num_envs), arm]
         arm = np.where(refused | fresh, 0, arm)
         before = state.at(np.flatnonzero(fresh)) if fresh.any() else None

@@ -108,3 +108,30 @@ def test_a_budget_is_no_matter_of_one_customer() -> None:
         JourneyEnv("telco", world_options={"seed": 1})
     with pytest.raises(SettingsError, match="not a choice"):
         JourneyEnv("drift", reward="happiness")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("action", [-1, 13, 1_000])
+def test_an_action_outside_of_the_space_is_none_of_the_last_ones(telco: JourneyWorld, action: int) -> None:
+    assert len(telco.catalogue.arms) == 13
+    env, envs = JourneyEnv(telco, customers=10), JourneyVectorEnv(telco, num_envs=3)
+    env.reset(seed=0)
+    envs.reset(seed=0)
+
+    with pytest.raises(gymnasium.error.InvalidAction):
+        env.step(np.int64(action))
+    for wrong in ([0, 0, action], [0, 0], [0.0, 0.5, 0.0]):
+        with pytest.raises(gymnasium.error.InvalidAction):
+            envs.step(np.array(wrong))
+
+
+def test_a_journey_that_has_ended_is_reset_first_and_no_other_customer_is_played(telco: JourneyWorld) -> None:
+    env = JourneyEnv(telco, customers=10)
+    env.reset(seed=0)
+    while not any(env.step(np.int64(0))[2:4]):
+        pass
+
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(np.int64(0))
+    for customer in (-1, 10):
+        with pytest.raises(SettingsError, match="customer"):
+            env.reset(options={"customer": customer})
