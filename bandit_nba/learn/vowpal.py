@@ -121,10 +121,12 @@ class VowpalRegressor:
         chances = np.ones(len(rows)) if weights is None else 1.0 / weights[rows]
         of_arms = _Arms(arms, self.bits)
         shared = _Shared(contexts, self.bits, rows.tolist())
-        learn_pair = self._vw.learn_pair
+        learn_pair, labelled = self._vw.learn_pair, of_arms.example
         labels = zip(chosen[rows].tolist(), (0.0 - rewards[rows]).tolist(), chances.tolist(), strict=True)
-        for context, (arm, cost, chance) in zip(shared, labels, strict=True):
-            learn_pair([context._example, of_arms.example(arm, cost, chance)._example])
+        pair = [shared.example._example, None]
+        for _, label in zip(shared, labels, strict=True):
+            pair[1] = labelled(*label)._example
+            learn_pair(pair)
         self.examples_learned += len(rows)
         self._check_weights("has learned")
 
@@ -267,16 +269,21 @@ class _Shared:
         parts = [_pushed(contexts, letter, bits) for letter in CONTEXT]
         self._parts = [part for part in parts if len(part.indices)]
         self._rows = rows
+        self.example = Example()
+        self.example.set_label(CBLabel(shared=True))
 
     def __iter__(self) -> Iterator[Example]:
-        example = Example()
-        example.set_label(CBLabel(shared=True))
-        groups = [(example[p.letter].truncate_to, _push(example, p.letter), p) for p in self._parts]
+        """The one example, row after row."""
+        example = self.example
+        groups = [
+            (example[p.letter].truncate_to, _push(example, p.letter), p.bounds, p.indices, p.values)
+            for p in self._parts
+        ]
         for row in self._rows:
-            for truncate, push, part in groups:
-                low, high = part.bounds[row], part.bounds[row + 1]
+            for truncate, push, bounds, indices, values in groups:
+                low, high = bounds[row], bounds[row + 1]
                 truncate(0)
-                push(part.indices[low:high], part.values[low:high])
+                push(indices[low:high], values[low:high])
             yield example
 
 
