@@ -40,10 +40,14 @@ class ReplicaDeployment:
 
     def __serve_build_asgi_app__(self) -> Any:
         """The application, also for the short way; its lifespan closes the replica."""
+        import gc
+
         from serve import direct
         from serve.app import create_app
 
         app = create_app(self._replica)
+        gc.collect()
+        gc.freeze()  # what is here now stays: a full collection would stop all requests for 100 ms to look through it
         direct.serve_here(app)
         return app
 
