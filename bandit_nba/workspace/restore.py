@@ -55,11 +55,13 @@ def verify(backup: Path) -> BackupManifest:
     Raises
     ------
     StoreError
-        With the first file that is missing, cut or changed.
+        With the first file that is missing, cut, changed, or that the manifest does not name.
     """
     manifest = _manifest(backup)
     for one in manifest.files:
         path = backup / one.path
+        if ".." in Path(one.path).parts or Path(one.path).is_absolute():
+            raise StoreError("the backup's manifest names a file outside of it", where=one.path)
         if not path.is_file():
             raise StoreError("the backup is not whole: a file is missing", where=one.path)
         size = path.stat().st_size
@@ -73,6 +75,10 @@ def verify(backup: Path) -> BackupManifest:
         if sha256_of(path) != one.sha256:
             raise StoreError("the backup is damaged: SHA-256 differs", where=one.path)
     named = {one.path for one in manifest.files}
+    for path in sorted(backup.rglob("*")):
+        name = path.relative_to(backup).as_posix()
+        if path.is_symlink() or not (path.is_dir() or name in named or name in (MANIFEST, f"{MANIFEST}.sha256")):
+            raise StoreError("the backup holds what its manifest does not name", where=name, hint="take it out")
     for table in manifest.tables:
         if f"{TABLES}/{table.name}.parquet" not in named:
             raise StoreError("the backup is not whole: a table has no file", where=table.name)

@@ -1,5 +1,6 @@
 """Backups: taken while others write, proven before they are restored, the same store again on either database."""
 
+import hashlib
 import itertools
 import stat
 import threading
@@ -253,6 +254,38 @@ def test_any_damage_is_refused_by_the_files_name_before_anything_is_written(shop
 
     assert not (tmp_path / "again").exists()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_the_manifest_does_not_name_is_not_restored(shop: Shop, tmp_path: Path) -> None:
+    """A file that was laid into a backup has no checksum, and a link brings in what lies elsewhere."""
+    back_up(shop.workspace, tmp_path / "backup", clock=shop.clock)
+    (tmp_path / "elsewhere").write_text("not of the backup")
+    for name in ("files/secrets/salts.toml", "files/values.toml", "tables/extra.parquet", "more"):
+        laid = tmp_path / "backup" / name
+        laid.parent.mkdir(exist_ok=True)
+        for put in (lambda path: path.write_text("x = 1"), lambda path: path.symlink_to(tmp_path / "elsewhere")):
+            put(laid)
+            with pytest.raises(StoreError, match="does not name") as refused:
+                restore(tmp_path / "backup", tmp_path / "again")
+            assert refused.value.where == name
+            laid.unlink()
+
+    assert not (tmp_path / "again").exists()
+    verify(tmp_path / "backup")
+
+
+def test_a_manifest_that_names_what_lies_outside_is_refused(shop: Shop, tmp_path: Path) -> None:
+    back_up(shop.workspace, tmp_path / "backup", clock=shop.clock)
+    (tmp_path / "elsewhere").write_bytes(b"secret")
+    path = tmp_path / "backup" / "manifest.json"
+    told = msgspec.json.decode(path.read_bytes())
+    for name in ("../elsewhere", str(tmp_path / "elsewhere")):
+        one = {"path": name, "bytes": 6, "sha256": hashlib.sha256(b"secret").hexdigest()}
+        path.write_bytes(msgspec.json.encode(told | {"files": [*told["files"], one]}))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        path.with_name("manifest.json.sha256").write_text(f"{digest}  manifest.json")
+        with pytest.raises(StoreError, match="outside"):
+            verify(tmp_path / "backup")
 
 
 def test_secrets_are_never_in_a_backup(shop: Shop, tmp_path: Path) -> None:
