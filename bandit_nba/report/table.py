@@ -11,7 +11,8 @@ from bandit_nba.report import page
 
 Cell = str | float | int | None
 Kind = Literal["text", "count", "value", "share", "change"]
-INERT = ("=", "+", "-", "@", "\t", "\r")
+INERT = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
+"""What a spreadsheet may take for the beginning of a formula, also behind spaces, and also in full width."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def write_csv(tables: Iterable[Table], folder: Path) -> list[Path]:
     for table in tables:
         path = folder / f"{table.name}.csv"
         with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
+            # Texts in quotes: where lists are separated by semicolons, one within a name would begin a cell.
+            writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)
             writer.writerow([inert(column.name) for column in table.columns])
             writer.writerows([inert(cell) for cell in row] for row in table.rows)
         written.append(path)
@@ -119,7 +121,7 @@ def write_csv(tables: Iterable[Table], folder: Path) -> list[Path]:
 def inert(cell: Cell) -> str | float | int:
     """What a spreadsheet shows as it stands: numbers stay numbers, texts never become formulas."""
     if isinstance(cell, str):
-        return f"'{cell}" if cell.startswith(INERT) else cell
+        return f"'{cell}" if cell.startswith(INERT) or cell.lstrip().startswith(INERT) else cell
     return "" if _finite(cell) is None else cell  # type: ignore[return-value]  # None has become ""
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bandit_nba.report.table import Column, Table, inert, number, percent, write_csv
 
-HOSTILE = ["=1+1", "+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1"]
+HOSTILE = ["=1+1", "+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1", "\r=1", " =1", "\n=1", "\u00a0=1", "＝1", "＠SUM"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -25,6 +25,15 @@ def test_numbers_stay_numbers_and_what_is_not_known_stays_empty(tmp_path: Path) 
     with path.open(newline="") as file:
         assert list(csv.reader(file)) == [["'=name", "x"], ["'@a", "-0.5"], ["b", ""], ["c", ""]]
     assert table.for_machines() == [{"name": "@a", "x": -0.5}, {"name": "b", "x": None}, {"name": "c", "x": None}]
+
+
+def test_a_name_holds_together_where_semicolons_part_cells(tmp_path: Path) -> None:
+    table = Table("t", "T", "", [Column("name"), Column("x", "value")], [["a;=1+1", 2.5]])
+
+    (path,) = write_csv([table], tmp_path)
+
+    with path.open(newline="") as file:
+        assert not any(cell.startswith("=") for row in csv.reader(file, delimiter=";") for cell in row)
 
 
 @pytest.mark.parametrize(
