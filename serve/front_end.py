@@ -22,15 +22,20 @@ from pathlib import Path
 
 REQUEST_WITHIN_S = 10
 """For a request's headers and the first 16 KiB of its body; the replica has a limit for the whole body."""
-AT_HAND = 512
-"""How many requests a replica has at hand before the next one is refused; its own queues refuse earlier where they are
-slow (see `online.punctual`)."""
+AT_WORK = 128
+"""Requests that a replica has at work at most: enough for large batches. The others wait in the front end."""
+WAITS_MS = 200
+"""For how long they do; then they are refused. The replica's own queues refuse earlier where they are slow (see
+`online.punctual`)."""
+AT_HAND = 1_024
+"""Requests at work and waiting, per replica, before the next one is refused at once."""
 
 ENDING = "ending"
 """A file in the service's folder: once it is there, no front end starts any more."""
 
 _DEFAULTS = re.compile(r"^defaults[ \t]*$", re.MULTILINE)
 _SERVICE = re.compile(r"^frontend http_frontend[ \t]*$", re.MULTILINE)
+_REPLICA = re.compile(r"^(    server \S+ \S+:\d+ check)(?!.* backup)", re.MULTILINE)
 _REPLICAS = re.compile(r"^    http-reuse always[ \t]*$", re.MULTILINE)
 _ERRORS = re.compile(r"^\s*errorfile 50[234] .*\n", re.MULTILINE)
 _WATCHED = "/healthz /readyz /metrics"
@@ -73,9 +78,14 @@ def mended(configuration: str, *, private: Sequence[int], directory: Path) -> st
         configuration = open_to_all.sub(rf"\1 127.0.0.1:{port}", configuration)
     configuration = _ERRORS.sub("", configuration)
     answers = [f"errorfile {status} {directory / f'{status}.http'}" for status in _PROBLEMS]
-    limits = [f"timeout http-request {REQUEST_WITHIN_S}s", "option http-buffer-request"]
+    limits = [
+        f"timeout http-request {REQUEST_WITHIN_S}s",
+        "option http-buffer-request",
+        f"timeout queue {WAITS_MS}ms",
+    ]
     configuration = _DEFAULTS.sub(_section("defaults", [*limits, *answers]), configuration)
     configuration = _SERVICE.sub(_section("frontend http_frontend", [_WHILE_STOPPING]), configuration)
+    configuration = _REPLICA.sub(rf"\1 maxconn {AT_WORK}", configuration)
     return _REPLICAS.sub(_section("    http-reuse always", _WHEN_FULL), configuration)
 
 
@@ -113,6 +123,7 @@ _WHILE_STOPPING = _refusal(
     ("The service is busy", "busy", 503, "the service is ending"), "{ path /readyz } { stopping }"
 )
 _WHEN_FULL = (
+    f"http-request set-priority-class int(-100) if {{ path {_WATCHED} }}",
     "http-request set-var(txn.at_hand) be_conn",
     _refusal(_BUSY, f"{{ nbsrv,mul({AT_HAND}),sub(txn.at_hand) lt 0 }} !{{ path {_WATCHED} }}"),
 )

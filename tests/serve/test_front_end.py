@@ -7,7 +7,7 @@ import msgspec
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 
 from serve import front_end, problem
-from serve.front_end import AT_HAND, REQUEST_WITHIN_S, install, mended
+from serve.front_end import AT_HAND, AT_WORK, REQUEST_WITHIN_S, WAITS_MS, install, mended
 from serve.problem import Kind
 
 KINDS = [kind for kind in vars(problem).values() if isinstance(kind, Kind)]
@@ -27,7 +27,8 @@ backend nba
     log global
     # Enable HTTP connection reuse for better performance
     http-reuse always
-    server one 127.0.0.1:8000 check
+    server one 127.0.0.1:8000 check observe layer4 error-limit 3 on-error mark-down
+    server rays-own 127.0.0.1:8001 check backup
 listen stats
   bind *:18404
 """
@@ -50,6 +51,9 @@ def test_requests_are_limited_in_time_and_number_and_no_trouble_is_called_a_500(
     assert "option http-buffer-request" in text
     assert "500.http" not in text
     assert [f"errorfile {n} {tmp_path}/{n}.http" in text for n in (400, 408, 502, 503, 504)] == [True] * 5
+    assert f"server one 127.0.0.1:8000 check maxconn {AT_WORK} observe" in text
+    assert "server rays-own 127.0.0.1:8001 check backup" in text
+    assert f"timeout queue {WAITS_MS}ms" in text
     assert f"mul({AT_HAND})" in text.partition("backend nba")[2]
     assert "stopping" in text.partition("frontend http_frontend")[2].partition("backend")[0]
 
@@ -79,6 +83,7 @@ def test_mending_fits_the_template_of_this_ray() -> None:
     """What `mended` looks for is what Ray writes: a new Ray with another template fails here."""
     assert "\ndefaults\n" in HAPROXY_CONFIG_TEMPLATE
     assert "\nfrontend http_frontend\n" in HAPROXY_CONFIG_TEMPLATE
+    assert "\n    server {{ server.name }} {{ server.host }}:{{ server.port }} check{% if" in HAPROXY_CONFIG_TEMPLATE
     assert "\n    http-reuse always\n" in HAPROXY_CONFIG_TEMPLATE
     assert "\n    errorfile 503 {{ config.error_file_path }}\n" in HAPROXY_CONFIG_TEMPLATE
     assert "bind :{{ config.metrics_port }}\n" in HAPROXY_CONFIG_TEMPLATE
