@@ -32,6 +32,7 @@ WORTH = 20_000
 """Decisions from which on a helper pays: it takes most of a second to start."""
 
 _READY = b"ready"
+_START = "import sys; sys.path.append(sys.argv[1]); from bandit_nba.store import beside; beside.main(sys.argv[2])"
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +79,10 @@ class Beside:
     def ask(self, ids: Sequence[str]) -> int:
         """Begin with these decisions."""
         self._asked += 1
-        _put(self._folder / f"ids-{self._asked}", msgspec.json.encode(ids))
+        try:
+            _put(self._folder / f"ids-{self._asked}", msgspec.json.encode(ids))
+        except OSError:  # the disk is full, say
+            self._gone = True
         self._say(b"%d" % self._asked)
         return self._asked
 
@@ -94,8 +98,11 @@ class Beside:
         if not self._answers.pop(number, False):
             return None
         path = self._folder / f"made-{number}"
-        content = path.read_bytes()
-        path.unlink()
+        try:
+            content = path.read_bytes()
+            path.unlink()
+        except OSError:
+            return None
         return from_bytes(content)
 
     def close(self) -> None:
@@ -115,8 +122,9 @@ class Beside:
     def _listen(self, wait_s: float | None) -> None:
         """Hear what it said, waiting for it at most so long; None: until it says something or is gone."""
         assert self._process.stdout is not None  # noqa: S101 - opened as a pipe
-        pipe = self._process.stdout.fileno()
-        while not self._gone and select.select([pipe], [], [], wait_s)[0]:
+        pipe, poll = self._process.stdout.fileno(), select.poll()
+        poll.register(pipe, select.POLLIN)
+        while not self._gone and poll.poll(None if wait_s is None else wait_s * 1e3):
             heard = os.read(pipe, 1 << 16)
             self._gone = not heard
             *lines, self._said = (self._said + heard).split(b"\n")
@@ -129,7 +137,8 @@ class Beside:
             self._ready = True
             return
         number, _, made = line.partition(b" ")
-        self._answers[int(number)] = made == b"made"
+        if number.isdigit():  # whatever else a library prints there is no answer
+            self._answers[int(number)] = made == b"made"
 
 
 @contextmanager
@@ -156,16 +165,14 @@ def _is_long(database: Database) -> bool:
 
 
 def _started(folder: Path) -> subprocess.Popen[bytes]:
-    package = str(Path(__file__).resolve().parents[2])
-    paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
-    command = [sys.executable, "-m", __name__, str(folder)]
+    package = str(Path(__file__).resolve().parents[2])  # last on its path: it may be where it is by no install
     return subprocess.Popen(  # noqa: S603 (our own module)
-        command,
+        [sys.executable, "-P", "-c", _START, package, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # whatever fails there is tried again here, and told here
         bufsize=0,
-        env={**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"},
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
     )
 
 
@@ -174,8 +181,15 @@ def _put(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def main(folder: Path) -> None:
+def main(folder: str) -> None:
     """The helper itself: answers until its input ends."""
+    try:
+        _serve(Path(folder))
+    except (KeyboardInterrupt, BrokenPipeError):
+        os._exit(1)
+
+
+def _serve(folder: Path) -> None:
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
     database = Database.open(task.database, create=False)
     log = LearningStore(database, clock=time.time, holder="beside", archive=Archive(Path(task.archive)))
@@ -199,10 +213,3 @@ def main(folder: Path) -> None:
 def _answer(line: bytes) -> None:
     sys.stdout.buffer.write(line + b"\n")
     sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    try:
-        main(Path(sys.argv[1]))
-    except (KeyboardInterrupt, BrokenPipeError):
-        os._exit(1)
