@@ -27,6 +27,8 @@ from bandit_nba.workspace import Workspace
 
 EARLIEST_S = 946_684_800.0  # 2000-01-01: earlier means a clock that was never set
 AHEAD_S = 86_400.0
+ATTEMPTS = 10
+"""How often a batch is written: each time another replica kept one of its ids at the same moment, which ends."""
 
 _CANONICAL = msgspec.json.Encoder()
 _FATES: dict[outcome_store.Fate, Fate] = {"new": "created", "duplicate": "duplicate", "conflict": "conflict"}
@@ -89,6 +91,15 @@ class Collector:
         return out
 
     def _keep(self, rows: Sequence[outcome_store.Outcome]) -> list[outcome_store.Fate]:
+        """Their fates; written again where another replica has kept one of the ids since it was looked for."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._written(rows)
+            except sa.exc.IntegrityError:
+                continue  # PostgreSQL alone: what the other has committed is known to the next look
+        return self._written(rows)
+
+    def _written(self, rows: Sequence[outcome_store.Outcome]) -> list[outcome_store.Fate]:
         with self._database.write() as connection:
             now_s = stamp(connection, self._clock)
             before = outcome_store.latest(
