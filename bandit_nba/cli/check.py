@@ -82,7 +82,7 @@ def described(workspace: "Workspace") -> dict[str, str]:
         f"version {policy.version}",
         "service": f"{_count(len(service.channels), 'channel')}: {', '.join(service.channels)}; "
         f"http://{service.host}:{service.port}; "
-        f"{'a database server' if service.database else 'SQLite in data/nba.db'}",
+        f"{'SQLite in data/nba.db' if workspace.database_url.startswith('sqlite') else 'PostgreSQL'}",
         "secrets": f"{_count(len(workspace.salts), 'salt')}, new decisions use {workspace.salt.id}",
     }
 

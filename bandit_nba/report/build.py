@@ -109,7 +109,9 @@ def build(
             )
             judged.append(Judged(fixed, f"best fixed: {fixed.arm}"))
         judged.append(_greedy(workspace, freezer))
-        names = _names([policy.name for policy in files.values()], [path.stem for path in paths])
+        names = policy_names(
+            [policy.name for policy in files.values()], [path.stem for path in paths], today=workspace.policy.name
+        )
         for policy, name in zip(files.values(), names, strict=True):
             scorer, until = freezer.model(policy)
             candidate = Candidate(policy, scorer, workspace, learned_until=until, name=name)
@@ -146,9 +148,9 @@ def _greedy(workspace: Workspace, freezer: Freezer) -> Judged:
     return Judged(greedy, reach.GREEDY, model=scorer.version)
 
 
-def _names(own: Sequence[str], files: Sequence[str]) -> list[str]:
-    """The name in each file; the file's own where two say the same."""
-    names = [name if own.count(name) == 1 else stem for name, stem in zip(own, files, strict=True)]
+def policy_names(own: Sequence[str], files: Sequence[str], *, today: str) -> list[str]:
+    """The name in each file; the file's own where two say the same, or the same as today's policy."""
+    names = [name if own.count(name) == 1 and name != today else stem for name, stem in zip(own, files, strict=True)]
     for name in names:
         if names.count(name) > 1:
             raise SettingsError("two policies have the same name", where="--policy", got=name, hint="set `name` in one")

@@ -93,7 +93,7 @@ def check(found: str | None, *, where: str) -> None:
     if found == known:
         return
     if found is None:
-        raise StoreError("holds no tables of this program", where=where, hint="`nba init DIR` makes a workspace")
+        raise StoreError("holds no tables of this program", where=where, hint="the first `nba serve DIR` makes them")
     check_known(found, where=where)
     raise StoreError(
         "has an older schema than this program",

@@ -211,3 +211,15 @@ def test_each_command_in_the_table_has_its_file_and_its_function() -> None:
     for name in COMMANDS:
         module = importlib.import_module(f"bandit_nba.cli.{name.replace('-', '_')}")
         assert callable(getattr(module, "app", None) or getattr(module, name.replace("-", "_"))), name
+
+
+def test_check_names_the_store_that_will_be_used(nba: Nba, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    init_workspace(tmp_path / "shop")
+    here = nba("check", tmp_path / "shop").stdout
+    monkeypatch.setenv("NBA_DATABASE_URL", "postgresql://nba:hidden-word@db.example/nba")
+    elsewhere = nba("check", tmp_path / "shop").stdout
+
+    assert "SQLite in data/nba.db" in here
+    assert "PostgreSQL" in elsewhere
+    assert "SQLite" not in elsewhere
+    assert "hidden-word" not in elsewhere

@@ -15,7 +15,7 @@ from bandit_nba.cli import application
 from bandit_nba.errors import RefusedError, SettingsError
 from bandit_nba.promote import ledger
 from bandit_nba.promote.candidate import read_policy
-from bandit_nba.report.build import Report, as_document, as_page, build
+from bandit_nba.report.build import Report, as_document, as_page, build, policy_names
 from bandit_nba.report.page import html
 from bandit_nba.workspace import open_workspace
 from tests.promote import world
@@ -237,3 +237,11 @@ def test_the_same_report_is_made_again(shop: Path, report: Report) -> None:
 
     assert msgspec.json.encode(as_document(again)) == msgspec.json.encode(as_document(report))
     assert html(as_page(again)) == html(as_page(report))
+
+
+def test_a_copy_of_todays_policy_file_goes_by_its_file() -> None:
+    """Somebody copies policy.toml and changes a line: "shop earns more than today's policy" would tell nobody which."""
+    assert policy_names(["shop", "bold"], ["b", "c"], today="shop") == ["b", "bold"]
+    assert policy_names(["bold", "bold"], ["b", "c"], today="shop") == ["b", "c"]
+    with pytest.raises(SettingsError, match="same name"):
+        policy_names(["shop", "b"], ["b", "c"], today="shop")
