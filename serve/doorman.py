@@ -37,6 +37,11 @@ class Caller:
         if not self.allows_channel(channel):
             raise refused(problems.FORBIDDEN, _NOT_ALLOWED)
 
+    def require_all_channels(self) -> None:
+        """Refuse what is about a customer as a whole: a profile is read by the decisions of all channels."""
+        if self.limited:
+            raise refused(problems.FORBIDDEN, _NOT_ALLOWED)
+
     @property
     def limited(self) -> bool:
         """Whether the key is for some channels only."""

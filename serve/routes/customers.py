@@ -68,6 +68,7 @@ def operations(replica: Replica) -> list[Operation]:
     """The operations on customers."""
 
     async def put(call: Call) -> Reply:
+        call.caller.require_all_channels()
         errors: dict[int, Exception] = {}
         sound: dict[int, CustomerProfile] = {}
         for i, item in enumerate(_PAGE.read(call)):
@@ -89,6 +90,7 @@ def operations(replica: Replica) -> list[Operation]:
             raise _unknown() from None
 
     async def look(call: Call) -> Reply:
+        call.caller.require_all_channels()
         profile = await replica.aside(_profile, replica, key_of(call))
         if profile is None:
             raise _unknown()

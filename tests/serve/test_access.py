@@ -139,6 +139,14 @@ def test_a_key_is_for_its_channels_only(client: Client, keys: Keys, replica: Rep
     assert asyncio.run(client.post("/v1/outcomes", page[1], headers=bearer(key))).status == 403
 
 
+def test_profiles_are_closed_to_a_key_for_some_channels(client: Client, keys: Keys) -> None:
+    page = [{"customerId": "4711", "facts": {"senior": True}}]
+    for channels, status in (((), 200), (("web",), 403)):
+        headers = bearer(keys.make("customers", channels=channels).text)
+        assert asyncio.run(client.put("/v1/customers", page, headers=headers)).status == status
+        assert asyncio.run(client.send("GET", "/v1/customers/4711", b"", headers=headers)).status == status
+
+
 def test_a_revoked_key_opens_nothing_soon_after(client: Client, keys: Keys) -> None:
     key = keys.make("decide")
     assert ask(client, key.text).status == 201
