@@ -52,6 +52,7 @@ class JourneyEnv(gym.Env[Any, Any]):
         self.reward_kind = _reward_kind(reward)
         self.action_space = spaces.Discrete(len(self.world.catalogue.arms))
         self.observation_space = _space(self.observer)
+        self._arms = np.arange(len(self.world.catalogue.arms))
         self._pool = self.world.start(customers)
         self._state: State | None = None
 
@@ -82,7 +83,7 @@ class JourneyEnv(gym.Env[Any, Any]):
             raise gym.error.InvalidAction(f"action {action!r} is none of {self.action_space}")
         refused = not self._mask[0, action]
         done = 0 if refused else int(action)
-        arm = np.array([done])
+        arm = self._arms[done : done + 1].copy()
         outcome = self.world.advance(state, arm, self._p[:, done], self._foreseen.at(state.t))
         seen, info = self._seen(state)
         info["refused"] = refused

@@ -21,22 +21,30 @@ LOST = np.array([In.CHURNED])
 ONE = np.array([1])
 
 
+class Met(NamedTuple):
+    """Where and when n customers are met. awake: whether the channel may be used at this hour."""
+
+    channel: Ints
+    hour: Ints
+    awake: Bools
+
+
 class Foreseen(NamedTuple):
     """What no decision changes in one step of n customers, or in n steps of one.
 
-    u: uniforms (WORLD, n). channel, hour: of the next moment. kind: of a new life event, 0 for none; None in worlds
-    without.
+    u: uniforms (WORLD, n). met: the next moment. kind: of a new life event, 0 for none; None in worlds without.
     """
 
     u: Floats
-    channel: Ints
-    hour: Ints
+    met: Met
     kind: Ints | None
 
     def at(self, t: int) -> "Foreseen":
         """Step t of one customer."""
-        kind = None if self.kind is None else self.kind[t : t + 1]
-        return Foreseen(self.u[:, t : t + 1], self.channel[t : t + 1], self.hour[t : t + 1], kind)
+        one = slice(t, t + 1)
+        channel, hour, awake = self.met
+        kind = None if self.kind is None else self.kind[one]
+        return Foreseen(self.u[:, one], Met(channel[one], hour[one], awake[one]), kind)
 
 
 @dataclass
@@ -64,17 +72,22 @@ class Dynamics:
         self.cap = np.array([limits.contacts if limits else MOST_CONTACTS])
         self.capped = bool(self.cap < MOST_CONTACTS)
         self.decay = np.array([fatigue.decay(settings.fatigue, weeks=weeks)])
+        self.opt_out = np.array([settings.fatigue.opt_out])
+        self.opt_out_growth = np.array([settings.fatigue.opt_out_growth])
+        self.clock = np.arange(settings.steps + 2)
+        self.base_margin = np.array([settings.base_margin])
+        self.cost, self.arms = self.tables.cost.ravel(), np.array([self.tables.cost.shape[1]])
+        self.channels, self.kinds = (np.array([size]) for size in self.tables.code.shape[1:3])
         self.wear = np.array([settings.retention.fatigue])
         self.risk_above = np.array([settings.retention.risk_above])
         self.settles, self.lasts = np.array([self.onboarding_steps]), np.array([self.loyal_steps])
-        self.silent = bool(self.tables.awake.all())
         law = settings.retention
         stays = np.array([0.0, law.issue])
         safe = np.array([0.0, law.protection])
         loyal = np.array([law.loyal if stage == "loyal" else 0.0 for stage in STAGES])
-        self.log_hazard = stays[None, :, None] - loyal[:, None, None] - safe  # by stage, trouble, protection
+        self.log_hazard = (stays[None, :, None] - loyal[:, None, None] - safe).ravel()  # stage, trouble, protection
         self.recurring = CUSTOMER * weeks
-        self.log_stay = float(np.log1p(-settings.retention.leave_per_week) * weeks)
+        self.log_stay = np.array([np.log1p(-settings.retention.leave_per_week) * weeks])
         self.back = np.array([-np.expm1(np.log1p(-settings.retention.win_back_per_week) * weeks)])
         self.comes_back = settings.retention.win_back_per_week > 0.0
         self.renews = np.array([max(self.renewal_steps, 1)])
@@ -82,31 +95,30 @@ class Dynamics:
         care = settings.care or Care(source="assumption: nothing goes wrong")
         fresh = np.array([stage in ("onboarding", "won_back") for stage in STAGES])
         rate = care.issues_per_week * weeks * np.where(fresh, care.onboarding_factor, 1.0) * CUSTOMER
-        self.trouble = -np.expm1(-rate)
-        self.heals = float(-np.expm1(-care.self_healing_per_week * weeks))
+        heals = -np.expm1(-care.self_healing_per_week * weeks)
+        self.turns = np.column_stack([-np.expm1(-rate), np.full(len(rate), heals)]).ravel()  # by stage and trouble
 
-    def met(self, persona: Ints, u_channel: Floats, u_hour: Floats) -> tuple[Ints, Ints]:
-        """Where and when customers are met: channel and hour, int64 (n,) each."""
+    def met(self, persona: Ints, u_channel: Floats, u_hour: Floats) -> Met:
+        """Where and when customers are met, by uniforms (n,) each."""
         channel: Ints = (u_channel[:, None] < self.tables.attention[persona]).argmax(axis=1)
-        return channel, (24.0 * u_hour).astype(np.int64)
+        hour = (24.0 * u_hour).astype(np.int64)
+        return Met(channel, hour, self.tables.awake[channel, hour])
 
     def foresee(self, profile: Ints, persona: Ints, u: Floats) -> Foreseen:
         """What no decision changes, from uniforms (WORLD, n)."""
-        channel, hour = self.met(persona, u[Purpose.CHANNEL], u[Purpose.HOUR])
+        met = self.met(persona, u[Purpose.CHANNEL], u[Purpose.HOUR])
         kind = None if self.events is None else life_events.drawn(self.events, profile, u[Purpose.LIFE_EVENT])
-        return Foreseen(u, channel, hour, kind)
+        return Foreseen(u, met, kind)
 
-    def moment(self, state: State, channel: Ints, hour: Ints) -> None:
+    def moment(self, state: State, met: Met) -> None:
         """Let customers be met here and now, with all that follows."""
-        state.channel[:] = channel
-        state.hour[:] = hour
-        reachable = self.consents(state)
-        if not self.silent:
-            reachable &= self.awake(state)
+        state.channel[:], state.hour[:] = met.channel, met.hour
+        reachable = self.consents(state) & met.awake
         if self.capped:
-            reachable &= np.bitwise_count(state.contacts) < self.cap
+            reachable = reachable & (np.bitwise_count(state.contacts) < self.cap)
         state.reachable[:] = reachable
-        state.code[:] = self.tables.code[state.stage, state.channel, state.event, state.issue.view(np.int8)]
+        half = (state.stage * self.channels + met.channel) * self.kinds + state.event
+        state.code[:] = half + half + state.issue  # as `Tables.code` lays it out
 
     def consents(self, state: State) -> Bools:
         """Whether the customer agrees to the channel of the moment, bool (N,)."""
@@ -123,41 +135,42 @@ class Dynamics:
         if foreseen is None:
             foreseen = self.foresee(state.profile, state.persona, uniforms(state.stream, t + 1))
         u = foreseen.u
-        now, later = np.array([t]), np.array([t + 1])
-        contacted = arm > 0
+        now, later = self.clock[t : t + 1], self.clock[t + 1 : t + 2]
+        contacted = arm.astype(np.bool_)
         responded = u[Purpose.RESPONSE] < chance
-        delay_s, reward = self._answers(state, responded, u)
-        value = (state.margin + self.settings.base_margin) * self.recurring[state.stage]
-        value -= self.tables.cost[state.channel, arm]
-        self._take(state, arm, responded, value)
+        rows = responded.nonzero()[0]
+        delay_s, reward = self._answers(state, rows, u)
+        value = (state.margin + self.base_margin) * self.recurring[state.stage]
+        value = value - self.cost[state.channel * self.arms + arm]
+        if len(rows):
+            self._take(state, arm, rows, value)
         also: dict[str, Floats | Ints | Bools] = {"opted_out": self._tire(state, contacted, u[Purpose.OPT_OUT])}
         if self.settings.purchases is not None:
             also["amount"] = self._buy(state, u, value)
-        hazard = self._hazard(state, now)
+        trouble = state.stage + state.stage + state.issue
+        hazard = self._hazard(state, trouble, now)
         left, joins = self._leave(state, responded, hazard, u[Purpose.CHURN], later)
-        self._care(state, u[Purpose.ISSUE])
+        if self.settings.care is not None:
+            state.issue ^= u[Purpose.ISSUE] < self.turns[trouble]  # troubles come and heal
         if foreseen.kind is not None:
             self._happen(state, foreseen.kind, later)
         self._move(state, joins, left, hazard, later)
-        self.moment(state, foreseen.channel, foreseen.hour)
+        self.moment(state, foreseen.met)
         return Outcome(arm, responded, delay_s, reward, value, left, also)
 
-    def _answers(self, state: State, responded: Bools, u: Floats) -> tuple[Floats, Floats]:
-        delay_s = np.empty(len(responded))
+    def _answers(self, state: State, rows: Ints, u: Floats) -> tuple[Floats, Floats]:
+        """When the responses of these rows come, NaN elsewhere, and whether within the horizon; (N,) each."""
+        delay_s = np.empty(len(state))
         delay_s.fill(np.nan)
-        reward = np.zeros(len(responded))
-        rows = responded.nonzero()[0]
+        reward = np.zeros(len(state))
         if len(rows):
             after = self.delays.sample(state.channel[rows], u[Purpose.DELAY_PART, rows], u[Purpose.DELAY, rows])
             delay_s[rows] = after
             reward[rows] = after <= self.horizon_s
         return delay_s, reward
 
-    def _take(self, state: State, arm: Ints, responded: Bools, value: Floats) -> None:
-        """What a response changes: money, ownership, protection, troubles."""
-        rows = responded.nonzero()[0]
-        if not len(rows):
-            return
+    def _take(self, state: State, arm: Ints, rows: Ints, value: Floats) -> None:
+        """What the responses of these rows change: money, ownership, protection, troubles."""
         taken, tables = arm[rows], self.tables
         value[rows] += tables.value[taken]
         state.owned[rows] |= tables.bought[taken]
@@ -167,16 +180,12 @@ class Dynamics:
 
     def _tire(self, state: State, contacted: Bools, u: Floats) -> Bools:
         """Fatigue, the contacts in the window, and consents withdrawn; who opted out, bool (N,)."""
-        state.contacts += state.contacts
-        state.contacts |= contacted
-        state.contacts &= self.window
-        out = u < fatigue.opt_out_chance(state.fatigue, self.settings.fatigue)
-        out &= contacted
+        state.contacts[:] = (state.contacts + state.contacts + contacted) & self.window
+        out = contacted & (u < fatigue.opt_out_chance(state.fatigue, self.opt_out, self.opt_out_growth))
         rows = out.nonzero()[0]
         if len(rows):
             state.consent[rows] &= ~(1 << state.channel[rows])
-        state.fatigue *= self.decay
-        state.fatigue += contacted * self.tables.weight[state.channel]
+        state.fatigue[:] = state.fatigue * self.decay + contacted * self.tables.weight[state.channel]
         return out
 
     def _buy(self, state: State, u: Floats, value: Floats) -> Floats:
@@ -205,8 +214,7 @@ class Dynamics:
         else:
             left = customer & (u >= np.exp(self.log_stay * hazard))
         if self.renewal_steps:
-            age = state.joined - later
-            age %= self.renews
+            age = (state.joined - later) % self.renews
             due = (customer > age.astype(np.bool_)).nonzero()[0]
             if len(due):
                 kept = 1.0 - contracts.leaving(state.theta[due], hazard[due])
@@ -215,24 +223,18 @@ class Dynamics:
             left |= customer & ~state.alive & (state.t + 1 - state.last_purchase >= self.lapse_steps)
         joins = responded > customer  # prospects and lost customers
         if self.comes_back:
-            joins |= (state.stage == LOST) & (u < self.back)
+            joins = joins | ((state.stage == LOST) & (u < self.back))
         return left, joins
 
-    def _hazard(self, state: State, now: Ints) -> Floats:
-        """exp(issue I + fatigue F - protection P - loyal L), float64 (N,)."""
-        protected = state.protected > now
-        exponent: Floats = self.log_hazard[state.stage, state.issue.view(np.int8), protected.view(np.int8)]
-        exponent += self.wear * state.fatigue
-        return np.exp(exponent, out=exponent)
-
-    def _care(self, state: State, u: Floats) -> None:
-        """Troubles heal and come."""
-        if self.settings.care is not None:
-            state.issue[:] = np.where(state.issue, u >= self.heals, u < self.trouble[state.stage])
+    def _hazard(self, state: State, trouble: Ints, now: Ints) -> Floats:
+        """exp(issue I + fatigue F - protection P - loyal L), float64 (N,); trouble: 2 stage + I."""
+        exponent = self.log_hazard[trouble + trouble + (state.protected > now)]
+        hazard: Floats = np.exp(exponent + self.wear * state.fatigue)
+        return hazard
 
     def _happen(self, state: State, kind: Ints, later: Ints) -> None:
         """Windows of life events close, and new ones open."""
-        state.event *= state.event_until > later
+        state.event[:] = state.event * (state.event_until > later)
         rows = kind.nonzero()[0]
         if len(rows):
             state.event[rows] = kind[rows]

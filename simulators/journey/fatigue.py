@@ -17,14 +17,15 @@ def decay(law: Fatigue, *, weeks: float) -> float:
     return float(2.0 ** (-weeks / law.half_life_weeks))
 
 
-def gain_factor(fatigue: Floats, law: Fatigue) -> Floats:
-    """exp(-response F)."""
-    worn = fatigue * -law.response
-    return np.exp(worn, out=worn)
+def gain_factor(fatigue: Floats, response: Floats) -> Floats:
+    """exp(-response F); response: the law's, float64 (1,)."""
+    worn: Floats = np.exp(fatigue * -response)
+    return worn
 
 
-def opt_out_chance(fatigue: Floats, law: Fatigue) -> Floats:
-    """Chance that a contact made at F ends the consent for its channel; 1 and above: it certainly does."""
-    chance = np.exp(law.opt_out_growth * fatigue)
-    chance *= law.opt_out
-    return chance
+def opt_out_chance(fatigue: Floats, opt_out: Floats, growth: Floats) -> Floats:
+    """Chance that a contact made at F ends the consent for its channel; 1 and above: it certainly does.
+
+    opt_out, growth: the law's, float64 (1,) each.
+    """
+    return np.exp(growth * fatigue) * opt_out

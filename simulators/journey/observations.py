@@ -22,7 +22,9 @@ class Observer:
     """
 
     def __init__(self, world: JourneyWorld) -> None:
-        self.turn = 2.0 * math.pi * world.weeks / WEEKS_A_YEAR
+        turn = 2.0 * math.pi * world.weeks / WEEKS_A_YEAR
+        self.year = np.array([[math.cos(turn * t), math.sin(turn * t)] for t in range(world.steps + 1)])
+        self.clock = np.arange(world.steps + 1)
         self.scale = np.array([world.weeks / 52.0, world.weeks / 13.0, 1 / 8, 1 / 16, 1.0, 1.0, 1.0], dtype=np.float32)
         self.traits: Singles = world.people.traits.astype(np.float32)
         events = ("none", *(e.name for e in world.settings.life_events))
@@ -50,22 +52,21 @@ class Observer:
     def fixed(self, state: State) -> Singles:
         """What stays for a whole episode, float32 (N, D), zeros elsewhere."""
         seen = np.zeros((len(state), len(self.names)), dtype=np.float32)
-        seen[:, : self.code_at] = self.traits[state.profile]
+        seen[:, : self.code_at] = self.traits.take(state.profile, axis=0)
         return seen
 
     def moving(self, state: State, seen: Singles) -> Singles:
         """Write what changes beside what is fixed; `seen` is changed and given back."""
-        seen[:, self.code_at : self.numbers_at] = self.of_code[state.code]
+        seen[:, self.code_at : self.numbers_at] = self.of_code.take(state.code, axis=0)
         numbers = seen[:, self.numbers_at : self.owned_at]
-        numbers[:, 0] = state.t - state.joined
-        numbers[:, 1] = state.t - state.last_purchase
+        now = self.clock[state.t : state.t + 1]
+        numbers[:, 0] = now - state.joined
+        numbers[:, 1] = now - state.last_purchase
         numbers[:, :2] *= CUSTOMER[state.stage][:, None]
         numbers[:, 2] = state.purchases
         numbers[:, 3] = np.bitwise_count(state.contacts)
         numbers[:, 4] = state.reachable
-        turn = self.turn * state.t
-        numbers[:, 5] = math.cos(turn)
-        numbers[:, 6] = math.sin(turn)
+        numbers[:, 5:] = self.year[state.t]
         numbers *= self.scale
         np.minimum(numbers, self.limit, out=numbers)
         seen[:, self.owned_at :] = (state.owned[:, None] & self.bits).astype(np.bool_)

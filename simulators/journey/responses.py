@@ -42,6 +42,8 @@ class Responses:
         step = np.arange(len(self.season))[:, None]
         self.live = (self.tables.arrives <= step) & (step < self.tables.retires)
         self._known: dict[int, tuple[Floats, Floats]] = {}
+        self.response = np.array([self.settings.fatigue.response])  # an array of one number: see `Dynamics`
+        self.stages = np.array([self.tables.organic.shape[1]])
 
     def set_level(self, level: float) -> None:
         """Lay out level + appeal + heterogeneity x taste, float64 (P, K), for old and new tastes."""
@@ -57,7 +59,7 @@ class Responses:
     def eligible(self, state: State) -> Bools:
         """Bool (N, K)."""
         tables = self.tables
-        mask = tables.fits[state.code]
+        mask = tables.fits.take(state.code, axis=0)
         mask &= (state.owned[:, None] & tables.concerns) == tables.needs
         mask &= self.live[state.t]
         mask &= state.reachable[:, None]
@@ -83,29 +85,32 @@ class Responses:
 
     def chances(self, state: State) -> Floats:
         """Chance of a response at all for every arm, float64 (N, K)."""
-        logits = self._taste(state, None)
-        logits += self.tables.logits[state.code]
+        logits = self._taste(state, None) + self.tables.logits.take(state.code, axis=0)
         kept, room = self._parts(state.t)
-        filled = room[state.kind, state.stage]
-        filled *= gain_factor(state.fatigue, self.settings.fatigue)[:, None]
-        filled *= self._appeal(logits, state.t)
-        filled += kept[state.kind, state.stage]
-        return filled
+        group = self._group(state)
+        filled = room.take(group, axis=0) * gain_factor(state.fatigue, self.response)[:, None]
+        return filled * self._appeal(logits, state.t) + kept.take(group, axis=0)
 
     def chosen(self, state: State, arm: Ints) -> Floats:
         """Chance of a response to each customer's own arm, float64 (N,)."""
         logits = self._taste(state, arm)
         logits += self.tables.logits[state.code, arm]
         kept, room = self._parts(state.t)
-        filled = room[state.kind, state.stage, arm]
-        filled *= gain_factor(state.fatigue, self.settings.fatigue)
+        group = self._group(state)
+        filled = room[group, arm]
+        filled *= gain_factor(state.fatigue, self.response)
         filled *= self._appeal(logits, state.t)
-        filled += kept[state.kind, state.stage, arm]
+        filled += kept[group, arm]
         return filled
+
+    def _group(self, state: State) -> Ints:
+        """Uplift type and stage as one number, the row of `_parts`."""
+        group: Ints = state.kind * self.stages + state.stage
+        return group
 
     def _taste(self, state: State, arm: Ints | None) -> Floats:
         """Level, appeal and taste: all arms (N, K), or one for each customer (N,)."""
-        old = self.base[state.profile] if arm is None else self.base[state.profile, arm]
+        old = self.base.take(state.profile, axis=0) if arm is None else self.base[state.profile, arm]
         by = angle(self.settings.drift, state.t)
         if by == 0.0 or self.new is None:
             return old
@@ -120,18 +125,21 @@ class Responses:
         return fixed + turned(old - fixed, new - fixed, by)
 
     def _appeal(self, logits: Floats, t: int) -> Floats:
-        logits += self.season[t]
-        return sigmoid(logits)
+        return sigmoid(logits + self.season[t])
 
     def _parts(self, t: int) -> tuple[Floats, Floats]:
-        """`kept_and_room` of step t, whose season moves organic responses, too; made once a step."""
+        """`kept_and_room` of step t, float64 (types x stages, K), whose season moves organic responses, too.
+
+        Made once a step.
+        """
         found = self._known.get(t)
         if found is None:
             tables = self.tables
             organic = np.minimum(tables.organic * np.exp(self.season[t]), MOST_ORGANIC)
             if len(self._known) >= MOST_STEPS_KNOWN:
                 self._known.clear()
-            found = self._known[t] = kept_and_room(organic, tables.gain, tables.harm)
+            kept, room = kept_and_room(organic, tables.gain, tables.harm)
+            found = self._known[t] = kept.reshape(-1, kept.shape[2]), room.reshape(-1, room.shape[2])
         return found
 
 
@@ -140,8 +148,9 @@ def level_of(responses: Responses, state: State, target: float) -> float | None:
     responses.set_level(0.0)
     mask = responses.eligible(state)
     logits = responses.base[state.profile] + responses.tables.logits[state.code] + responses.season[0]
-    kept, room = (part[state.kind, state.stage] for part in responses._parts(0))
-    room = room * gain_factor(state.fatigue, responses.settings.fatigue)[:, None]
+    group = responses._group(state)
+    kept, room = (part[group] for part in responses._parts(0))
+    room = room * gain_factor(state.fatigue, responses.response)[:, None]
 
     def excess(level: float) -> float:
         p = kept + room * sigmoid(logits + level)

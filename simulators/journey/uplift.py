@@ -38,9 +38,7 @@ def kept_and_room(organic: Floats, gain: Floats, harm: Floats) -> tuple[Floats, 
 
 def sigmoid(logits: Floats) -> Floats:
     """1 / (1 + exp(-x)); logits are within +-700 here."""
-    out = np.exp(-logits)
-    out += 1.0
-    found: Floats = np.reciprocal(out, out=out)
+    found: Floats = np.reciprocal(np.exp(-logits) + 1.0)
     return found
 
 

@@ -152,7 +152,7 @@ class JourneyWorld:
                 state.margin += np.where(state.owned & tables_.bought[k], offer.margin, 0.0)
         for part in self._parts(state):
             u = uniforms(part.stream, 0, first=Purpose.CHANNEL, count=2)
-            self.dynamics.moment(part, *self.dynamics.met(part.persona, u[0], u[1]))
+            self.dynamics.moment(part, self.dynamics.met(part.persona, u[0], u[1]))
         return state
 
     def channel(self, state: State) -> Ints:
@@ -202,7 +202,7 @@ class JourneyWorld:
         here.stream[:] = streams((self.seed, 0x57E9, replication), here.customer)
         if here.t == 0:
             u = uniforms(here.stream, 0, first=Purpose.CHANNEL, count=2)
-            self.dynamics.moment(here, *self.dynamics.met(here.persona, u[0], u[1]))
+            self.dynamics.moment(here, self.dynamics.met(here.persona, u[0], u[1]))
         return here
 
     def step(self, state: State, arm: Ints) -> Outcome:

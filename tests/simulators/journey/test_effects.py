@@ -173,7 +173,7 @@ def test_solved_troubles_keep_customers() -> None:
     state = world.start(40_000)
     state.issue[:] = state.stage > 0
     where, when = (uniform(state.stream, 0, purpose) for purpose in (Purpose.CHANNEL, Purpose.HOUR))
-    world.dynamics.moment(state, *world.dynamics.met(state.persona, where, when))
+    world.dynamics.moment(state, world.dynamics.met(state.persona, where, when))
     arm = np.where(world.eligible(state)[:, help_arm], help_arm, 0)
     outcome = world.step(state, arm)
     solved = outcome.responded & (arm == help_arm)
