@@ -21,6 +21,7 @@ from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.tables import decisions, outcomes
 from bandit_nba.workspace import init_workspace, open_workspace
 from serve.app import create_app
+from tests.secrets_hunt import HUNT
 from tests.serve.asgi_client import Answered, Client
 
 EXAMPLES, MANY = 80, 1_500
@@ -130,7 +131,8 @@ def replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
     text = (directory / "service.toml").read_text()
     (directory / "service.toml").write_text(text.replace("[channels.web]\n", '[channels.web]\ndeadline = "PT30S"\n'))
     replica = Replica.open(open_workspace(directory))
-    yield replica
+    with HUNT.random_ids():
+        yield replica
     replica.close(drain_s=5.0)
 
 

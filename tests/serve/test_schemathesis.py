@@ -23,6 +23,7 @@ from bandit_nba.online.replica import Replica
 from bandit_nba.store import keys as key_store
 from bandit_nba.workspace import init_workspace, open_workspace
 from serve.app import create_app
+from tests.secrets_hunt import HUNT
 
 CHECKS = (
     "not_a_server_error",
@@ -53,7 +54,8 @@ def service(tmp_path: Path) -> Iterator[tuple[str, str]]:
     while not server.started:
         assert time.monotonic() < give_up
         time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", key.text
+    with HUNT.random_ids():
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", key.text
     server.should_exit = True
     thread.join(20.0)
 
