@@ -21,11 +21,13 @@ from simulators.bakeoff_data import candidates, chosen, development, held_out
 
 SHIPPED = {
     "bakeoff",
+    "bakeoff-worlds",
     "cold-start",
     "delay",
     "exploration",
     "fidelity",
     "journey",
+    "journey-ope",
     "long-term",
     "ope-coverage",
     "segment-vs-individual",
@@ -68,6 +70,10 @@ def test_the_bakeoffs_default_is_the_one_that_a_new_workspace_gets() -> None:
     assert played.exploration == template.exploration
     assert played.learning == template.learning
     assert played.priors == template.priors
+
+
+def test_the_bakeoffs_players_play_the_other_worlds_too() -> None:
+    assert sweep_of("bakeoff-worlds").policies == sweep_of("bakeoff").policies
 
 
 @pytest.mark.slow
