@@ -25,13 +25,12 @@ def slow_clients(folder: Path, seconds: float) -> Verdict:
     with open_shop(folder) as shop:
         _, best = capacity(shop, folder, seconds=4.0, connections=(16, 64))
         rate, part = best / 4, max(3.0, seconds / 6)
-        quiet, crowded, dropped = [], [], []
+        quiet, crowded = [], []
         for _ in range(3):
             quiet.append(generator.paced(shop.url, shop.key, folder, per_s=rate, seconds=part))
             with Crowd(shop) as crowd:
-                crowded.append(generator.paced(shop.url, shop.key, folder, per_s=rate, seconds=part))
-                dropped += crowd.lived_s
                 there = crowd.there
+                crowded.append(generator.paced(shop.url, shop.key, folder, per_s=rate, seconds=part))
         with Crowd(shop) as crowd:
             time.sleep(DROPPED_WITHIN_S)
             lived = list(crowd.lived_s)
@@ -76,9 +75,9 @@ class Crowd:
         self._thread.join(60.0)
 
     async def _stay(self) -> None:
-        idle = [asyncio.create_task(self._idle()) for _ in range(IDLE)]
+        idle = [asyncio.create_task(self._idle(2.0 * i / IDLE)) for i in range(IDLE)]
         slow = [asyncio.create_task(self._drip(headers=i % 2 == 0)) for i in range(SLOW)]
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(3.0)
         self._ready.set()
         while not self._stop.is_set():
             await asyncio.sleep(0.1)
@@ -86,8 +85,9 @@ class Crowd:
             task.cancel()
         await asyncio.gather(*idle, *slow, return_exceptions=True)
 
-    async def _idle(self) -> None:
-        """Says nothing; when it is sent away it comes again."""
+    async def _idle(self, first_s: float) -> None:
+        """Says nothing; when it is sent away it comes again. Not all come in one moment."""
+        await asyncio.sleep(first_s)
         while True:
             with contextlib.suppress(OSError):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._shop.port)
@@ -97,7 +97,7 @@ class Crowd:
                 finally:
                     writer.close()
                 self.there -= 1
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(0.1)
 
     async def _drip(self, *, headers: bool) -> None:
         """One byte every half second, of endless headers or of a body that is said to be long."""
