@@ -86,7 +86,7 @@ def _greeting(workspace: "Workspace", url: str, *, keyed: bool) -> str:
 
 Ask for a decision, tell what came of it, and see whether it is learning:
 
-  curl {url}/v1/decisions {json} -d '{{"decisionId":"d-1","customerId":"4711","channel":"{channel}"}}'
+  curl {url}/v1/decisions {json} -d '{{"decisionId":"d-1","customerId":"c-1","channel":"{channel}"}}'
   curl {url}/v1/outcomes {json} -d '{{"outcomeId":"o-1","decisionId":"d-1","type":"{outcome}"}}'
   curl {url}/v1/status{' -H "Authorization: Bearer $NBA_KEY"' if keyed else ""}
 
