@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from bandit_nba.online.messages import DecisionAnswer, DecisionKind, Fate, Message, OverrideAnswer
+from bandit_nba.online.messages import DecisionAnswer, DecisionKind, Message, OverrideAnswer, Receipt
 from serve.problem import Problem
 
 MAX_PAGE = 1_000
@@ -17,7 +17,7 @@ class OutcomeResult(Message, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one outcome; `problem` says why it was not kept."""
 
     outcome_id: str
-    fate: Fate
+    receipt: Receipt
     problem: Problem | None = None
 
 

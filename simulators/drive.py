@@ -158,6 +158,6 @@ class Player:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, msgspec.DecodeError):
             async with self.session.post("/v1/outcomes", data=body, headers=JSON) as answer:
                 results = msgspec.json.decode(await answer.read()).get("results", [])
-                kept = {result["outcomeId"] for result in results if result["fate"] in ("created", "duplicate")}
+                kept = {result["outcomeId"] for result in results if result["receipt"] in ("created", "duplicate")}
         self.played.outcomes_acknowledged |= kept
         self.played.outcomes_failed |= {outcome for _, _, outcome in page} - kept

@@ -1,34 +1,20 @@
 """The client to await: one connection pool, patient, safe to share between tasks of one event loop."""
 
 import asyncio
-import datetime
 import random
-import time
-from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import httpx2
 
-from bandit_nba.client import calls
-from bandit_nba.client.calls import BatchResult, Call, Facts, OutcomeResult
-from bandit_nba.client.failure import UnreachableError
-from bandit_nba.client.patience import AGAIN, Patience, pause_s
-from bandit_nba.online.explaining import ExplanationAnswer
-from bandit_nba.online.messages import (
-    DecisionAnswer,
-    DecisionRequest,
-    EventAnswer,
-    Outcome,
-    OverrideAnswer,
-    PickAnswer,
-    TriggeredDecision,
-)
+from bandit_nba.client.calls import Call, headers
+from bandit_nba.client.offered import Offered
+from bandit_nba.client.patience import Came, Patience, Trying
 
 T = TypeVar("T")
 
 
-class AsyncClient:
+class AsyncClient(Offered):
     """Calls the service at `url`.
 
     key: "nba_...", where the service asks for one. rng: where pauses are drawn from. transport: httpx2's, for tests and
@@ -44,9 +30,8 @@ class AsyncClient:
         rng: random.Random | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self._http = httpx2.AsyncClient(
-            base_url=url, headers=headers, timeout=patience.timeout_s, transport=transport, trust_env=False
+            base_url=url, headers=headers(key), timeout=patience.timeout_s, transport=transport, trust_env=False
         )
         self._patience = patience
         self._rng = rng or random.Random()
@@ -65,150 +50,16 @@ class AsyncClient:
         """Close the connections."""
         await self.close()
 
-    async def decide(
-        self,
-        channel: str,
-        *,
-        customer_id: str | None = None,
-        facts: Facts | None = None,
-        decision_id: str | None = None,
-        **more: Any,
-    ) -> DecisionAnswer:
-        """The next best action. more: any other field of `DecisionRequest`, such as `top_k`, `slots` or `actions`.
-
-        Raises
-        ------
-        ServiceError
-            If the service refuses; `UnreachableError` if no answer came in time.
-        """
-        request = calls.decision_request(channel, customer_id=customer_id, facts=facts, decision_id=decision_id, **more)
-        return await self._send(calls.decide(request))
-
-    async def decide_batch(self, requests: Iterable[DecisionRequest]) -> list[BatchResult]:
-        """Up to 1,000 decisions, each answered as it would be alone."""
-        return (await self._send(calls.decide_batch(list(requests)))).results
-
-    async def activate(self, decision_id: str) -> dict[str, Any]:
-        """Let a deferred decision count: it was shown. The decision as it is logged."""
-        return await self._send(calls.activate(decision_id))
-
-    async def decision(self, decision_id: str) -> dict[str, Any]:
-        """A decision as the log keeps it."""
-        return await self._send(calls.decision(decision_id))
-
-    async def explain(self, decision_id: str, *, language: str = "en") -> ExplanationAnswer:
-        """Why it came out as it did."""
-        return await self._send(calls.explanation(decision_id, language))
-
-    async def override(self, decision_id: str, *, arm: str, reason: str, employee_id: str) -> OverrideAnswer:
-        """Record what an employee did instead."""
-        return await self._send(calls.override(decision_id, arm=arm, reason=reason, employee_id=employee_id))
-
-    async def pick(self, decision_id: str, arm: str | None) -> PickAnswer:
-        """Record which arm of a ranking somebody took, None for none of them."""
-        return await self._send(calls.pick(decision_id, arm))
-
-    async def tell(
-        self,
-        kind: str,
-        *,
-        decision_id: str | None = None,
-        customer_id: str | None = None,
-        amount: float | None = None,
-        occurred_at: datetime.datetime | None = None,
-        slot: str | None = None,
-        outcome_id: str | None = None,
-    ) -> OutcomeResult:
-        """Tell what a customer did. Give an `outcome_id` where the same outcome may be told by more than one call."""
-        said = calls.outcome(
-            kind,
-            outcome_id=outcome_id,
-            decision_id=decision_id,
-            customer_id=customer_id,
-            amount=amount,
-            occurred_at=occurred_at,
-            slot=slot,
-        )
-        return await self._send(calls.tell(said))
-
-    async def tell_batch(self, outcomes: Iterable[Outcome]) -> list[OutcomeResult]:
-        """Tell up to 1,000 outcomes."""
-        return (await self._send(calls.tell_batch(list(outcomes)))).results
-
-    async def put_customers(self, profiles: Mapping[str, Facts]) -> dict[str, Any]:
-        """Keep up to 1,000 profiles, by customer."""
-        return await self._send(calls.put_customers(profiles))
-
-    async def customer(self, customer_id: str) -> dict[str, Any]:
-        """A customer's profile as it is stored."""
-        return await self._send(calls.customer(customer_id))
-
-    async def customer_decisions(self, customer_id: str, *, limit: int = 50, cursor: str = "") -> dict[str, Any]:
-        """What was decided for a customer, newest first; give `nextCursor` as `cursor` for the next page."""
-        return await self._send(calls.customer_decisions(customer_id, limit=limit, cursor=cursor))
-
-    async def tell_event(
-        self,
-        kind: str,
-        *,
-        customer_id: str,
-        facts: Facts | None = None,
-        occurred_at: datetime.datetime | None = None,
-        event_id: str | None = None,
-        decide: TriggeredDecision | None = None,
-    ) -> EventAnswer:
-        """Tell that something happened to a customer: facts change, and `decide` is answered with a decision."""
-        said = calls.event_of(
-            kind, customer_id=customer_id, facts=facts, occurred_at=occurred_at, event_id=event_id, decide=decide
-        )
-        return await self._send(calls.event(said))
-
-    async def catalogue(self) -> dict[str, Any]:
-        """The catalogue in force."""
-        return await self._send(calls.catalogue())
-
-    async def action(self, action_id: str) -> dict[str, Any]:
-        """One action of it."""
-        return await self._send(calls.action(action_id))
-
-    async def models(self, *, limit: int = 50, cursor: str = "") -> dict[str, Any]:
-        """Published models, newest first; give `nextCursor` as `cursor` for the next page."""
-        return await self._send(calls.models(limit=limit, cursor=cursor))
-
-    async def model(self, version: str) -> dict[str, Any]:
-        """One model with everything that is known of it."""
-        return await self._send(calls.model(version))
-
-    async def publish_model(self, version: str, *, why: str = "") -> dict[str, Any]:
-        """Let a model serve until the next change; "newest" lets the learner's newest serve again."""
-        return await self._send(calls.change_model(version, "publish", why=why))
-
-    async def roll_back_model(self, version: str, *, why: str = "") -> dict[str, Any]:
-        """Go back to this earlier model until the next change."""
-        return await self._send(calls.change_model(version, "rollback", why=why))
-
-    async def status(self) -> dict[str, Any]:
-        """Whether it is learning, in words, and the numbers behind it."""
-        return await self._send(calls.status())
-
-    async def _send(self, call: Call[T]) -> T:
+    async def send(self, call: Call[T]) -> T:
         """Make the call until it is answered, refused for good, or patience ends."""
-        give_up = time.monotonic() + self._patience.within_s
-        pauses, tries, why = self._patience.pauses(self._rng), 0, ""
-        while True:
-            tries += 1
-            retry_after = None
-            try:
-                answer = await self._http.request(call.method, call.path, content=call.body or None)
-                if answer.status_code not in AGAIN:
-                    return call.read(answer.status_code, answer.content)
-                why, retry_after = f"HTTP {answer.status_code}", answer.headers.get("retry-after")
-            except httpx2.TransportError as error:
-                answer, why = None, type(error).__name__
-            drawn = next(pauses, None)
-            pause = None if drawn is None else pause_s(drawn, retry_after)
-            if pause is None or time.monotonic() + pause > give_up:
-                if answer is not None:
-                    return call.read(answer.status_code, answer.content)  # raises what the service said last
-                raise UnreachableError(why, tries=tries)
+        trying = Trying(self._patience, self._rng)
+        while (pause := trying.pause_after(came := await self._try(call))) is not None:
             await asyncio.sleep(pause)
+        return call.read(came.status, came.body)
+
+    async def _try(self, call: Call[T]) -> Came:
+        try:
+            answer = await self._http.request(call.method, call.path, content=call.body or None)
+        except httpx2.TransportError as error:
+            return Came(0, why=type(error).__name__)
+        return Came(answer.status_code, answer.content, answer.headers.get("retry-after"))

@@ -1,9 +1,13 @@
-"""The calls of the API as data: what is sent, and how the answer is read. Both clients send them."""
+"""The calls of the API as data: what is sent, and how the answer is read.
+
+Each function here is a method of the same name of both clients (see `offered`): its parameters and its answer are the
+method's.
+"""
 
 import datetime
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
@@ -32,12 +36,13 @@ Facts = Mapping[str, float | bool | str | list[str] | None]
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One request, and the type of its answer."""
+    """One request, and the type of its answer. within: the field of the answer that holds it, "" for all of it."""
 
     method: str
     path: str
     answer: type[T]
     body: bytes = b""
+    within: str = ""
 
     def read(self, status: int, body: bytes) -> T:
         """The answer. What a newer service says beyond what is known here is left out.
@@ -50,7 +55,7 @@ class Call(Generic[T]):
         data = _decoded(body)
         if status not in (200, 201, 207):
             raise ServiceError(status, data if isinstance(data, Mapping) else {"detail": f"HTTP {status}"})
-        return _known(data, self.answer)
+        return _known(data[self.within] if self.within else data, self.answer)
 
 
 class BatchResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -62,20 +67,12 @@ class BatchResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     problem: dict[str, Any] | None = None
 
 
-class _BatchPage(msgspec.Struct, frozen=True):
-    results: list[BatchResult]
-
-
 class OutcomeResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What became of one outcome: "created", "duplicate", "conflict" or "invalid"."""
 
     outcome_id: str
-    fate: str
+    receipt: str
     problem: dict[str, Any] | None = None
-
-
-class _OutcomePage(msgspec.Struct, frozen=True):
-    results: list[OutcomeResult]
 
 
 def decision_request(
@@ -86,55 +83,69 @@ def decision_request(
     return DecisionRequest(channel=channel, customer_id=customer_id, facts=dict(facts or {}), decision_id=named, **more)
 
 
-def decide(request: DecisionRequest) -> Call[DecisionAnswer]:
-    """`POST /v1/decisions`."""
+def decide(
+    channel: str,
+    *,
+    customer_id: str | None = None,
+    facts: Facts | None = None,
+    decision_id: str | None = None,
+    **more: Any,
+) -> Call[DecisionAnswer]:
+    """The next best action. more: any other field of `DecisionRequest`, such as `top_k`, `slots` or `actions`.
+
+    Raises
+    ------
+    ServiceError
+        If the service refuses; `UnreachableError` if no answer came in time.
+    """
+    request = decision_request(channel, customer_id=customer_id, facts=facts, decision_id=decision_id, **more)
     return Call("POST", "/v1/decisions", DecisionAnswer, _sent(request))
 
 
-def decide_batch(requests: Sequence[DecisionRequest]) -> Call[_BatchPage]:
-    """`POST /v1/decisions/batch`; requests without an id get one."""
+def decide_batch(requests: Iterable[DecisionRequest]) -> Call[list[BatchResult]]:
+    """Up to 1,000 decisions, each answered as it would be alone; requests without an id get one."""
     named = [r if r.decision_id else msgspec.structs.replace(r, decision_id=uuid.uuid4().hex) for r in requests]
-    return Call("POST", "/v1/decisions/batch", _BatchPage, msgspec.json.encode([_plain(r) for r in named]))
+    return Call("POST", "/v1/decisions/batch", list[BatchResult], _page_of(named), within="results")
 
 
-def activate(decision: str) -> Call[dict[str, Any]]:
-    """`POST /v1/decisions/{decisionId}/activate`."""
-    return Call("POST", f"{_of(decision)}/activate", dict)
+def activate(decision_id: str) -> Call[dict[str, Any]]:
+    """Let a deferred decision count: it was shown. The decision as it is logged."""
+    return Call("POST", f"{_of(decision_id)}/activate", dict)
 
 
-def decision(decision: str) -> Call[dict[str, Any]]:
-    """`GET /v1/decisions/{decisionId}`."""
-    return Call("GET", _of(decision), dict)
+def decision(decision_id: str) -> Call[dict[str, Any]]:
+    """A decision as the log keeps it."""
+    return Call("GET", _of(decision_id), dict)
 
 
-def explanation(decision: str, language: str) -> Call[ExplanationAnswer]:
-    """`GET /v1/decisions/{decisionId}/explanation`."""
-    return Call("GET", f"{_of(decision)}/explanation?lang={quote(language, safe='')}", ExplanationAnswer)
+def explain(decision_id: str, *, language: str = "en") -> Call[ExplanationAnswer]:
+    """Why it came out as it did."""
+    return Call("GET", f"{_of(decision_id)}/explanation?lang={quote(language, safe='')}", ExplanationAnswer)
 
 
-def override(decision: str, *, arm: str, reason: str, employee_id: str) -> Call[OverrideAnswer]:
-    """`POST /v1/decisions/{decisionId}/override`."""
+def override(decision_id: str, *, arm: str, reason: str, employee_id: str) -> Call[OverrideAnswer]:
+    """Record what an employee did instead."""
     said = OverrideRequest(arm=arm, reason=reason, employee_id=employee_id)
-    return Call("POST", f"{_of(decision)}/override", OverrideAnswer, msgspec.json.encode(said))
+    return Call("POST", f"{_of(decision_id)}/override", OverrideAnswer, msgspec.json.encode(said))
 
 
-def pick(decision: str, arm: str | None) -> Call[PickAnswer]:
-    """`POST /v1/decisions/{decisionId}/pick`."""
-    return Call("POST", f"{_of(decision)}/pick", PickAnswer, msgspec.json.encode(PickRequest(arm=arm)))
+def pick(decision_id: str, arm: str | None) -> Call[PickAnswer]:
+    """Record which arm of a ranking somebody took, None for none of them."""
+    return Call("POST", f"{_of(decision_id)}/pick", PickAnswer, msgspec.json.encode(PickRequest(arm=arm)))
 
 
-def outcome(
+def tell(
     kind: str,
     *,
-    outcome_id: str | None,
-    decision_id: str | None,
-    customer_id: str | None,
-    amount: float | None,
-    occurred_at: datetime.datetime | None,
-    slot: str | None,
-) -> Outcome:
-    """An outcome that has an id, so that it may be sent again."""
-    return Outcome(
+    decision_id: str | None = None,
+    customer_id: str | None = None,
+    amount: float | None = None,
+    occurred_at: datetime.datetime | None = None,
+    slot: str | None = None,
+    outcome_id: str | None = None,
+) -> Call[OutcomeResult]:
+    """Tell what a customer did. Give an `outcome_id` where the same outcome may be told by more than one call."""
+    said = Outcome(
         outcome_id=outcome_id or uuid.uuid4().hex,
         type=kind,
         decision_id=decision_id,
@@ -143,50 +154,41 @@ def outcome(
         occurred_at=occurred_at,
         slot=slot,
     )
-
-
-def tell(said: Outcome) -> Call[OutcomeResult]:
-    """`POST /v1/outcomes` with one outcome."""
     return Call("POST", "/v1/outcomes", OutcomeResult, _sent(said))
 
 
-def tell_batch(said: Sequence[Outcome]) -> Call[_OutcomePage]:
-    """`POST /v1/outcomes` with up to 1,000."""
-    return Call("POST", "/v1/outcomes", _OutcomePage, msgspec.json.encode([_plain(o) for o in said]))
+def tell_batch(outcomes: Iterable[Outcome]) -> Call[list[OutcomeResult]]:
+    """Tell up to 1,000 outcomes."""
+    return Call("POST", "/v1/outcomes", list[OutcomeResult], _page_of(outcomes), within="results")
 
 
 def put_customers(profiles: Mapping[str, Facts]) -> Call[dict[str, Any]]:
-    """`PUT /v1/customers`, up to 1,000."""
+    """Keep up to 1,000 profiles, by customer."""
     page = [CustomerProfile(customer_id=customer, facts=dict(facts)) for customer, facts in profiles.items()]
     return Call("PUT", "/v1/customers", dict, msgspec.json.encode(page))
 
 
-def customer(name: str) -> Call[dict[str, Any]]:
-    """`GET /v1/customers/{customerId}`."""
-    return Call("GET", f"/v1/customers/{_segment(name)}", dict)
+def customer(customer_id: str) -> Call[dict[str, Any]]:
+    """A customer's profile as it is stored."""
+    return Call("GET", f"/v1/customers/{_segment(customer_id)}", dict)
 
 
-def customer_decisions(name: str, *, limit: int, cursor: str) -> Call[dict[str, Any]]:
-    """`GET /v1/customers/{customerId}/decisions`."""
-    return Call("GET", f"/v1/customers/{_segment(name)}/decisions{_page(limit, cursor)}", dict)
+def customer_decisions(customer_id: str, *, limit: int = 50, cursor: str = "") -> Call[dict[str, Any]]:
+    """What was decided for a customer, newest first; give `nextCursor` as `cursor` for the next page."""
+    return Call("GET", f"/v1/customers/{_segment(customer_id)}/decisions{_page(limit, cursor)}", dict)
 
 
-def event(said: CustomerEvent) -> Call[EventAnswer]:
-    """`POST /v1/events`."""
-    return Call("POST", "/v1/events", EventAnswer, _sent(said))
-
-
-def event_of(
+def tell_event(
     kind: str,
     *,
     customer_id: str,
-    facts: Facts | None,
-    occurred_at: datetime.datetime | None,
-    event_id: str | None,
-    decide: TriggeredDecision | None,
-) -> CustomerEvent:
-    """An event that has an id, so that it may be sent again."""
-    return CustomerEvent(
+    facts: Facts | None = None,
+    occurred_at: datetime.datetime | None = None,
+    event_id: str | None = None,
+    decide: TriggeredDecision | None = None,
+) -> Call[EventAnswer]:
+    """Tell that something happened to a customer: facts change, and `decide` is answered with a decision."""
+    said = CustomerEvent(
         event_id=event_id or uuid.uuid4().hex,
         customer_id=customer_id,
         type=kind,
@@ -194,36 +196,52 @@ def event_of(
         occurred_at=occurred_at,
         decide=decide,
     )
+    return Call("POST", "/v1/events", EventAnswer, _sent(said))
 
 
 def catalogue() -> Call[dict[str, Any]]:
-    """`GET /v1/catalogue`."""
+    """The catalogue in force."""
     return Call("GET", "/v1/catalogue", dict)
 
 
-def action(name: str) -> Call[dict[str, Any]]:
-    """`GET /v1/catalogue/actions/{actionId}`."""
-    return Call("GET", f"/v1/catalogue/actions/{_segment(name)}", dict)
+def action(action_id: str) -> Call[dict[str, Any]]:
+    """One action of it."""
+    return Call("GET", f"/v1/catalogue/actions/{_segment(action_id)}", dict)
 
 
-def models(*, limit: int, cursor: str) -> Call[dict[str, Any]]:
-    """`GET /v1/models`."""
+def models(*, limit: int = 50, cursor: str = "") -> Call[dict[str, Any]]:
+    """Published models, newest first; give `nextCursor` as `cursor` for the next page."""
     return Call("GET", f"/v1/models{_page(limit, cursor)}", dict)
 
 
 def model(version: str) -> Call[dict[str, Any]]:
-    """`GET /v1/models/{version}`."""
+    """One model with everything that is known of it."""
     return Call("GET", f"/v1/models/{_segment(version)}", dict)
 
 
-def change_model(version: str, what: Literal["publish", "rollback"], *, why: str) -> Call[dict[str, Any]]:
-    """`POST /v1/models/{version}/publish` or `/rollback`; sent again with a version it changes nothing more."""
-    return Call("POST", f"/v1/models/{_segment(version)}/{what}", dict, msgspec.json.encode({"why": why}))
+def publish_model(version: str, *, why: str = "") -> Call[dict[str, Any]]:
+    """Let a model serve until the next change; "newest" lets the learner's newest serve again."""
+    return _change_of_model(version, "publish", why)
+
+
+def roll_back_model(version: str, *, why: str = "") -> Call[dict[str, Any]]:
+    """Go back to this earlier model until the next change."""
+    return _change_of_model(version, "rollback", why)
 
 
 def status() -> Call[dict[str, Any]]:
-    """`GET /v1/status`."""
+    """Whether it is learning, in words, and the numbers behind it."""
     return Call("GET", "/v1/status", dict)
+
+
+def _change_of_model(version: str, what: Literal["publish", "rollback"], why: str) -> Call[dict[str, Any]]:
+    """Sent again with a version, it changes nothing more."""
+    return Call("POST", f"/v1/models/{_segment(version)}/{what}", dict, msgspec.json.encode({"why": why}))
+
+
+def headers(key: str) -> dict[str, str]:
+    """What every request carries."""
+    return {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
 
 
 def _of(decision: str) -> str:
@@ -240,6 +258,10 @@ def _page(limit: int, cursor: str) -> str:
 
 def _sent(message: msgspec.Struct) -> bytes:
     return msgspec.json.encode(_plain(message))
+
+
+def _page_of(messages: Iterable[msgspec.Struct]) -> bytes:
+    return msgspec.json.encode([_plain(message) for message in messages])
 
 
 def _plain(message: msgspec.Struct) -> dict[str, Any]:

@@ -5,8 +5,11 @@ Every call carries the ids that make it count once (see `calls`), so asking agai
 """
 
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from bandit_nba.client.failure import UnreachableError
 
 AGAIN = frozenset({429, 502, 503, 504})
 """Answers after which the same call may be made again."""
@@ -26,6 +29,44 @@ class Patience:
         """The pause after each try but the last, in seconds."""
         for i in range(self.tries - 1):
             yield rng.uniform(0.0, min(self.longest_pause_s, self.first_pause_s * 2.0**i))
+
+
+@dataclass(frozen=True)
+class Came:
+    """What came of one try. status: HTTP's, 0 where no answer came, for the reason in `why`."""
+
+    status: int
+    body: bytes = b""
+    retry_after: str | None = None
+    why: str = ""
+
+
+class Trying:
+    """One call, from its first try to the last that patience allows."""
+
+    def __init__(self, patience: Patience, rng: random.Random) -> None:
+        self._give_up = time.monotonic() + patience.within_s
+        self._pauses = patience.pauses(rng)
+        self._tries = 0
+
+    def pause_after(self, came: Came) -> float | None:
+        """The seconds to wait before the next try; None where `came` is the answer, or the last refusal.
+
+        Raises
+        ------
+        UnreachableError
+            If no answer came and patience has ended.
+        """
+        self._tries += 1
+        if came.status and came.status not in AGAIN:
+            return None
+        drawn = next(self._pauses, None)
+        pause = None if drawn is None else pause_s(drawn, came.retry_after)
+        if pause is not None and time.monotonic() + pause <= self._give_up:
+            return pause
+        if not came.status:
+            raise UnreachableError(came.why, tries=self._tries)
+        return None
 
 
 def pause_s(drawn: float, retry_after: str | None) -> float:

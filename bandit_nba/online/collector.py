@@ -16,7 +16,7 @@ from bandit_nba.errors import IdConflictError, InputError, NbaError
 from bandit_nba.learn.fates import Named, fate, fate_of_customers
 from bandit_nba.online.catalogue_feed import CatalogueFeed
 from bandit_nba.online.making import needs_of
-from bandit_nba.online.messages import Fate, Outcome
+from bandit_nba.online.messages import Outcome, Receipt
 from bandit_nba.settings import nearest
 from bandit_nba.store import contacts as contact_store
 from bandit_nba.store import outcome_counts
@@ -31,15 +31,14 @@ ATTEMPTS = 10
 """How often a batch is written: each time another replica kept one of its ids at the same moment, which ends."""
 
 _CANONICAL = msgspec.json.Encoder()
-_FATES: dict[outcome_store.Fate, Fate] = {"new": "created", "duplicate": "duplicate", "conflict": "conflict"}
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What became of one outcome; `error` says why it was not kept."""
+    """The receipt of one outcome; `error` says why it was not kept."""
 
     outcome_id: str
-    fate: Fate
+    receipt: Receipt
     error: NbaError | None = None
 
 
@@ -47,8 +46,8 @@ class Collector:
     """Keeps outcomes for one workspace. One thread at a time.
 
     catalogues: whose contact rules are told of answers; by default the workspace's own catalogue. `counts` tells what
-    went on since the start, by fate; `orphan`: new outcomes whose decision is not known (yet). What becomes of outcomes
-    in learning (`learn.fates`) is counted in the store, with the outcomes themselves.
+    went on since the start, by receipt; `orphan`: new outcomes whose decision is not known (yet). The fates of outcomes
+    in learning (`learn.fates`) are counted in the store, with the outcomes themselves.
     """
 
     def __init__(
@@ -85,13 +84,13 @@ class Collector:
             except NbaError as error:
                 out[i] = Collected(outcome.outcome_id, "invalid", error)
         if rows:
-            for (i, row), fate in zip(rows.items(), self._keep(list(rows.values())), strict=True):
-                out[i] = Collected(row.id, _FATES[fate], _conflict() if fate == "conflict" else None)
-        self.counts.update(collected.fate for collected in out)
+            for (i, row), receipt in zip(rows.items(), self._keep(list(rows.values())), strict=True):
+                out[i] = Collected(row.id, receipt, _conflict() if receipt == "conflict" else None)
+        self.counts.update(collected.receipt for collected in out)
         return out
 
-    def _keep(self, rows: Sequence[outcome_store.Outcome]) -> list[outcome_store.Fate]:
-        """Their fates; written again where another replica has kept one of the ids since it was looked for."""
+    def _keep(self, rows: Sequence[outcome_store.Outcome]) -> list[outcome_store.Receipt]:
+        """Their receipts; written again where another replica has kept one of the ids since it was looked for."""
         for _ in range(ATTEMPTS - 1):
             try:
                 return self._written(rows)
@@ -99,20 +98,21 @@ class Collector:
                 continue  # PostgreSQL alone: what the other has committed is known to the next look
         return self._written(rows)
 
-    def _written(self, rows: Sequence[outcome_store.Outcome]) -> list[outcome_store.Fate]:
+    def _written(self, rows: Sequence[outcome_store.Outcome]) -> list[outcome_store.Receipt]:
         with self._database.write() as connection:
             now_s = stamp(connection, self._clock)
             before = outcome_store.latest(
                 connection, {row.decision for row in rows if row.decision and row.occurred_at}
             )
-            fates = outcome_store.insert(connection, rows, now_s=now_s)
-            new = [row for row, fate in zip(rows, fates, strict=True) if fate == "new"]
+            receipts = outcome_store.insert(connection, rows, now_s=now_s)
+            new = [row for row, receipt in zip(rows, receipts, strict=True) if receipt == "created"]
             named = outcome_store.named(connection, {row.decision for row in new if row.decision is not None})
-            counts = Counter(fate for fate in fates if fate != "new") + self._fates(new, named, before, now_s=now_s)
+            counts = Counter[str](receipt for receipt in receipts if receipt != "created")
+            counts += self._fates(new, named, before, now_s=now_s)
             outcome_counts.add(connection, counts, shard=self._shard)
             self._tell(connection, new, {decision: found.customer for decision, found in named.items()})
         self.counts["orphan"] += counts["orphan"]
-        return fates
+        return receipts
 
     def _fates(
         self,

@@ -1,13 +1,15 @@
 """Events about customers: each changes the profile once, whatever is sent again, and may ask for a decision.
 
-Facts change in the order in which events are received. The event and the change are one transaction; the decision comes
-after it, under an id of its own that follows from the event's: where the answer was lost, the event sent again changes
-nothing and is given the decision that was made, or the one that could not be made before.
+Facts change in the order in which events occurred: one that comes late leaves alone what is newer. The event and the
+change are one transaction; the decision comes after it, under an id of its own that follows from the event's: where the
+answer was lost, the event sent again changes nothing and is given the decision that was made, or the one that could not
+be made before.
 """
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -26,6 +28,14 @@ _CANONICAL = msgspec.json.Encoder(order="sorted")
 _LONGEST = 256
 
 
+@dataclass(frozen=True)
+class Taken:
+    """Whether an event was new, and which of its facts were left alone as something newer is known of them."""
+
+    new: bool
+    outdated: Sequence[str] = ()
+
+
 class Happenings:
     """Takes events for one workspace; safe to share between threads. key: of pseudonyms."""
 
@@ -37,8 +47,8 @@ class Happenings:
         self._catalogues = catalogues
         self._clock = clock
 
-    def take(self, event: CustomerEvent) -> bool:
-        """Change the profile, which is made where there is none; whether the event was new.
+    def take(self, event: CustomerEvent) -> Taken:
+        """Change the profile, which is made where there is none.
 
         Raises
         ------
@@ -56,7 +66,7 @@ class Happenings:
         payload = _CANONICAL.encode([event.type, customer, facts, occurred_at, decide])
         with self._database.write() as connection:
             now_s = stamp(connection, self._clock)
-            fate = customer_events.put(
+            receipt = customer_events.put(
                 connection,
                 event.event_id,
                 customer=customer,
@@ -65,12 +75,15 @@ class Happenings:
                 payload_sha256=hashlib.sha256(payload).digest(),
                 now_s=now_s,
             )
-            if fate == "new" and facts:
-                customer_store.amend(connection, customer, facts, now_s=now_s)
-        if fate == "conflict":
+            outdated = (
+                customer_store.amend(connection, customer, facts, occurred_at=occurred_at, now_s=now_s)
+                if receipt == "created" and facts
+                else []
+            )
+        if receipt == "conflict":
             hint = "a new event needs a new id"
             raise IdConflictError("this id is known with another payload", where="eventId", hint=hint)
-        return fate == "new"
+        return Taken(receipt == "created", outdated)
 
     def _facts(self, event: CustomerEvent) -> Mapping[str, FactValue | None]:
         schema = self._catalogues.current().workspace.catalogue.facts

@@ -38,7 +38,7 @@ Moment = Annotated[datetime.datetime, Meta(tz=True, description="ISO-8601 with a
 
 Activation = Literal["immediate", "deferred"]
 DecisionKind = Literal["normal", "fallback", "unreadable"]
-Fate = Literal["created", "duplicate", "conflict", "invalid"]
+Receipt = Literal["created", "duplicate", "conflict", "invalid"]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -239,8 +239,12 @@ class CustomerEvent(Message, frozen=True, kw_only=True):
 
 
 class EventAnswer(Message, frozen=True, kw_only=True):
-    """What became of an event, and the decision that it asked for."""
+    """What became of an event, and the decision that it asked for.
+
+    outdated: its facts that were left alone, as something newer is known of them; told when the event is new.
+    """
 
     event_id: str
-    fate: Literal["created", "duplicate"]
+    receipt: Literal["created", "duplicate"]
+    outdated: list[str] = []
     decision: DecisionAnswer | None

@@ -1,13 +1,10 @@
 """Events about customers: each is taken once."""
 
-from typing import Literal
-
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from bandit_nba.store.outcomes import Receipt
 from bandit_nba.store.tables import customer_events
-
-Fate = Literal["new", "duplicate", "conflict"]
 
 
 def put(
@@ -19,7 +16,7 @@ def put(
     occurred_at: float | None,
     payload_sha256: bytes,
     now_s: float,
-) -> Fate:
+) -> Receipt:
     """Note an event; "duplicate": it is known with this payload, "conflict": with another. customer: pseudonymous key.
 
     Belongs into the transaction that does what the event is for.
@@ -35,6 +32,6 @@ def put(
     )
     # Not by the row count: PostgreSQL's driver gives -1 here.
     if connection.execute(row.on_conflict_do_nothing().returning(customer_events.c.id)).one_or_none() is not None:
-        return "new"
+        return "created"
     known = connection.execute(sa.select(customer_events.c.payload_sha256).where(customer_events.c.id == event))
     return "duplicate" if bytes(known.scalar_one()) == payload_sha256 else "conflict"

@@ -1,5 +1,6 @@
 """Customer profiles by pseudonymous key."""
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
@@ -16,12 +17,16 @@ Profile = Mapping[str, FactValue]
 
 
 def upsert(connection: sa.Connection, profiles: Mapping[str, Profile], *, now_s: float) -> None:
-    """Keep each customer's profile as a whole, in place of the one before; values are already `checked`."""
+    """Keep each customer's profile as a whole, in place of the one before; values are already `checked`.
+
+    All of it counts from now on, also that a fact is left out.
+    """
     insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(customers)
-    change = {"profile": insert.excluded.profile, "updated_at": insert.excluded.updated_at}
+    change = {name: insert.excluded[name] for name in ("profile", "updated_at", "replaced_at", "told_at")}
     statement = insert.on_conflict_do_update(index_elements=[customers.c.customer], set_=change)
+    times = {"updated_at": now_s, "replaced_at": now_s, "told_at": None}
     rows = [
-        {"customer": customer, "profile": msgspec.json.encode(profile), "updated_at": now_s}
+        {"customer": customer, "profile": msgspec.json.encode(profile), **times}
         for customer, profile in sorted(
             profiles.items(), key=itemgetter(0)
         )  # in one order: two such writers never lock each other out
@@ -51,21 +56,46 @@ def get(connection: sa.Connection, customer: str) -> StoredProfile | None:
 
 
 def amend(
-    connection: sa.Connection, customer: str, facts: Mapping[str, FactValue | None], *, now_s: float
-) -> dict[str, FactValue]:
-    """Change some facts of a profile, which is made where there is none; None removes one. The profile as it is then.
+    connection: sa.Connection,
+    customer: str,
+    facts: Mapping[str, FactValue | None],
+    *,
+    occurred_at: float | None,
+    now_s: float,
+) -> list[str]:
+    """Change some facts of a profile, which is made where there is none; None removes one.
 
-    Two who amend the same profile at once do so one after the other.
+    occurred_at: from when on they count, at most now; None for now. A fact of which something is known that counts from
+    later on is left alone, removed ones too; of equal times the last received counts. Two who amend the same profile at
+    once do so one after the other.
+
+    Returns
+    -------
+    list
+        The names of the facts that were left alone.
     """
     insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(customers)
     row = insert.values(customer=customer, profile=b"{}", updated_at=now_s)
     connection.execute(row.on_conflict_do_nothing())
-    query = sa.select(customers.c.profile).where(customers.c.customer == customer).with_for_update()
-    profile = _DECODER.decode(connection.execute(query).scalar_one())
-    made = {name: value for name, value in {**profile, **facts}.items() if value is not None}
-    change = sa.update(customers).where(customers.c.customer == customer)
-    connection.execute(change.values(profile=msgspec.json.encode(made), updated_at=now_s))
-    return made
+    query = sa.select(customers.c.profile, customers.c.replaced_at, customers.c.told_at)
+    known = connection.execute(query.where(customers.c.customer == customer).with_for_update()).one()
+    told = _TIMES.decode(known.told_at or b"{}")
+    whole_s = -math.inf if known.replaced_at is None else known.replaced_at
+    at_s = now_s if occurred_at is None else min(occurred_at, now_s)
+    # A clock that was set back must not keep out what is told now.
+    outdated = [name for name in facts if at_s < min(told.get(name, whole_s), now_s)]
+    newer = {name: value for name, value in facts.items() if name not in outdated}
+    if newer:
+        profile = {**_DECODER.decode(known.profile), **newer}
+        change = sa.update(customers).where(customers.c.customer == customer)
+        connection.execute(
+            change.values(
+                profile=msgspec.json.encode({name: value for name, value in profile.items() if value is not None}),
+                updated_at=now_s,
+                told_at=msgspec.json.encode(told | dict.fromkeys(newer, at_s)),
+            )
+        )
+    return outdated
 
 
 def count(connection: sa.Connection) -> int:
@@ -77,3 +107,4 @@ _BY_KEY = sa.select(customers.c.customer, customers.c.profile).where(
     customers.c.customer.in_(sa.bindparam("keys", expanding=True))
 )
 _DECODER = msgspec.json.Decoder(dict[str, float | bool | str | tuple[str, ...]])
+_TIMES = msgspec.json.Decoder(dict[str, float])

@@ -12,7 +12,7 @@ from bandit_nba.learn.fates import Named
 from bandit_nba.store.bulk import IN_LIST, chunks, execute_many, select_in
 from bandit_nba.store.tables import decisions, outcomes
 
-Fate = Literal["new", "duplicate", "conflict"]
+Receipt = Literal["created", "duplicate", "conflict"]
 
 _INSERT = sa.insert(outcomes)
 _KEYS: sa.BindParameter[Any] = sa.bindparam("keys", expanding=True)
@@ -52,24 +52,24 @@ class Outcome:
     slot: str | None = None
 
 
-def insert(connection: sa.Connection, batch: Sequence[Outcome], *, now_s: float) -> list[Fate]:
+def insert(connection: sa.Connection, batch: Sequence[Outcome], *, now_s: float) -> list[Receipt]:
     """Keep the new ones of `batch`, and say for each what it was.
 
     "duplicate": its id is known, also from earlier in the batch, with the same payload. "conflict": with another
     payload; the first one stays. now_s: by the server's clock, taken inside the transaction.
     """
     known = _payloads(connection, {outcome.id for outcome in batch})
-    fates: list[Fate] = []
+    receipts: list[Receipt] = []
     rows = []
     for outcome in batch:
         if outcome.id not in known:
             known[outcome.id] = outcome.payload_sha256
             rows.append(_row(outcome, now_s))
-            fates.append("new")
+            receipts.append("created")
         else:
-            fates.append("duplicate" if known[outcome.id] == outcome.payload_sha256 else "conflict")
+            receipts.append("duplicate" if known[outcome.id] == outcome.payload_sha256 else "conflict")
     execute_many(connection, _INSERT, sorted(rows, key=itemgetter(0)))  # in one order, as decisions are
-    return fates
+    return receipts
 
 
 def named(connection: sa.Connection, ids: Collection[str]) -> dict[str, Named]:

@@ -47,6 +47,10 @@ customers = sa.Table(
     sa.Column("customer", sa.String(64), primary_key=True),  # pseudonymous key
     sa.Column("profile", sa.LargeBinary, nullable=False),  # JSON object of declared facts
     sa.Column("updated_at", sa.Double, nullable=False),
+    # from when on what stands in the profile counts: as a whole (null: it never was kept as a whole), and by fact since
+    # then (JSON object: fact, also one that was removed -> when the event occurred that told it; null: none)
+    sa.Column("replaced_at", sa.Double),
+    sa.Column("told_at", sa.LargeBinary),
 )
 
 customer_events = sa.Table(

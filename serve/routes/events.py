@@ -32,10 +32,15 @@ def operations(replica: Replica) -> list[Operation]:
             if request.channel not in channels:  # before the event has changed anything
                 hint = nearest(request.channel, channels)
                 raise InputError("unknown channel", where="decide.channel", got=request.channel, hint=hint)
-        new = await replica.aside(happenings.take, event)
+        taken = await replica.aside(happenings.take, event)
         decided = None if request is None else msgspec.Raw((await replica.decide(request)).body)
-        told = {"eventId": event.event_id, "fate": "created" if new else "duplicate", "decision": decided}
-        return Reply(201 if new else 200, msgspec.json.encode(told))
+        told = {
+            "eventId": event.event_id,
+            "receipt": "created" if taken.new else "duplicate",
+            "outdated": taken.outdated,
+            "decision": decided,
+        }
+        return Reply(201 if taken.new else 200, msgspec.json.encode(told))
 
     return [
         Operation(
@@ -59,6 +64,6 @@ def operations(replica: Replica) -> list[Operation]:
                 "facts": {},
                 "occurredAt": "2026-05-04T09:30:00Z",
             },
-            shows={"eventId": "booking-88", "fate": "created", "decision": None},
+            shows={"eventId": "booking-88", "receipt": "created", "outdated": [], "decision": None},
         )
     ]

@@ -32,8 +32,8 @@ def operations(replica: Replica) -> list[Operation]:
         (collected,) = await replica.collect([outcome])
         if collected.error is not None:
             raise collected.error
-        result = OutcomeResult(outcome_id=collected.outcome_id, fate=collected.fate)
-        return Reply(201 if collected.fate == "created" else 200, msgspec.json.encode(result))
+        result = OutcomeResult(outcome_id=collected.outcome_id, receipt=collected.receipt)
+        return Reply(201 if collected.receipt == "created" else 200, msgspec.json.encode(result))
 
     return [
         Operation(
@@ -51,7 +51,7 @@ def operations(replica: Replica) -> list[Operation]:
             replies={201: (OutcomeResult, OutcomePage), 200: (OutcomeResult, OutcomePage), 207: (OutcomePage,)},
             refuses=(problems.CONFLICT, *problems.OF_STORE),
             example=[{"outcomeId": "o-1", "decisionId": "web-7c1f", "type": "accept"}],
-            shows={"results": [{"outcomeId": "o-1", "fate": "created"}]},
+            shows={"results": [{"outcomeId": "o-1", "receipt": "created"}]},
         )
     ]
 
@@ -85,20 +85,20 @@ async def _foreign(replica: Replica, caller: Caller, outcomes: Sequence[Outcome]
 
 def _result(collected: Collected) -> OutcomeResult:
     problem = None if collected.error is None else problems.problem_of(collected.error)
-    return OutcomeResult(outcome_id=collected.outcome_id, fate=collected.fate, problem=problem)
+    return OutcomeResult(outcome_id=collected.outcome_id, receipt=collected.receipt, problem=problem)
 
 
 def _not_yours(outcome: Outcome) -> OutcomeResult:
     problem = problems.problem(problems.FORBIDDEN, _NOT_YOURS)
-    return OutcomeResult(outcome_id=outcome.outcome_id, fate="invalid", problem=problem)
+    return OutcomeResult(outcome_id=outcome.outcome_id, receipt="invalid", problem=problem)
 
 
 def _invalid(error: Exception) -> OutcomeResult:
-    return OutcomeResult(outcome_id=_NO_ID, fate="invalid", problem=problems.problem_of(error))
+    return OutcomeResult(outcome_id=_NO_ID, receipt="invalid", problem=problems.problem_of(error))
 
 
 def _page_status(results: Sequence[OutcomeResult]) -> int:
-    fates = {result.fate for result in results}
-    if fates & {"conflict", "invalid"}:
+    receipts = {result.receipt for result in results}
+    if receipts & {"conflict", "invalid"}:
         return 207
-    return 201 if "created" in fates else 200
+    return 201 if "created" in receipts else 200

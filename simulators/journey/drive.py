@@ -127,7 +127,7 @@ async def _report(
         ]
         async with session.post("/v1/outcomes", data=msgspec.json.encode(page), headers=JSON) as answer:
             results = msgspec.json.decode(await answer.read()).get("results", [])
-            played.outcomes += sum(result["fate"] in ("created", "duplicate") for result in results)
+            played.outcomes += sum(result["receipt"] in ("created", "duplicate") for result in results)
 
 
 def _id(name: str, step: int, customer: int) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import inspect
 import random
 import socket
 import threading
@@ -63,7 +64,7 @@ def test_the_loop_from_python(service) -> None:
         assert again == decision
         assert 0.0 < decision.probability <= 1.0
         assert len(decision.ranking) == 3
-        assert (told.fate, twice.fate) == ("created", "duplicate")
+        assert (told.receipt, twice.receipt) == ("created", "duplicate")
         assert picked.arm == decision.arm
         assert nba.decision(decision.decision_id)["probability"] == decision.probability
         assert nba.explain(decision.decision_id, language="de").decision_id == decision.decision_id
@@ -78,7 +79,7 @@ def test_customers_events_catalogue_and_models_from_python(service) -> None:
         removed = nba.tell_event("left", customer_id="c/1", facts={"internet": None})
         page = nba.customer_decisions("c/1", limit=1)
 
-        assert (told.fate, again.fate, removed.fate) == ("created", "duplicate", "created")
+        assert (told.receipt, again.receipt, removed.receipt) == ("created", "duplicate", "created")
         assert told.decision is not None
         assert told.decision == again.decision
         assert nba.customer("c/1")["facts"] == {}
@@ -93,11 +94,20 @@ def test_customers_events_catalogue_and_models_from_python(service) -> None:
             assert unknown.value.status == 404
 
 
-def test_both_clients_offer_the_same() -> None:
-    def offered(kind: type) -> set[str]:
-        return {name for name in vars(kind) if not name.startswith("_")} - {"close", "aclose"}
+def test_both_clients_offer_every_call_with_its_parameters_and_words() -> None:
+    built = {
+        name: call
+        for name, call in vars(calls).items()
+        if inspect.isfunction(call) and "Call[" in str(inspect.signature(call).return_annotation)
+    }
+    offered = {name for name in dir(Client) if not name.startswith("_")} - {"close", "send"}
 
-    assert offered(Client) == offered(AsyncClient)
+    assert offered == {name for name in built if not name.startswith("_")}
+    for client in (Client("http://test"), AsyncClient("http://test")):
+        for name in offered:
+            method = getattr(client, name)
+            assert inspect.signature(method) == inspect.signature(built[name]), name
+            assert method.__doc__ == built[name].__doc__, name
 
 
 def test_ids_with_any_characters_reach_their_decision(service) -> None:
@@ -177,14 +187,14 @@ def busy() -> httpx2.Response:
 
 
 def told() -> httpx2.Response:
-    return httpx2.Response(201, json={"outcomeId": "o", "fate": "created", "later": "field"})
+    return httpx2.Response(201, json={"outcomeId": "o", "receipt": "created", "later": "field"})
 
 
 def test_it_asks_again_with_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda _: None)
     transport, seen = sent_by([broken, busy, broken, told])
     with Client("http://test", patience=QUICK, transport=transport) as nba:
-        assert nba.tell("accept", customer_id="c").fate == "created"
+        assert nba.tell("accept", customer_id="c").receipt == "created"
 
     assert len({request.content for request in seen}) == 1
     assert msgspec.json.decode(seen[0].content)["outcomeId"]
@@ -234,10 +244,10 @@ def test_pauses_are_drawn_up_to_a_growing_bound() -> None:
 
 
 def test_fields_of_a_newer_service_are_left_out_where_they_are_and_nowhere_else() -> None:
-    page = {"results": [{"outcomeId": "o", "fate": "created", "fancy": 1, "problem": {"fancy": 2}}], "results2": []}
+    page = {"results": [{"outcomeId": "o", "receipt": "created", "fancy": 1, "problem": {"fancy": 2}}], "results2": []}
     call = calls.tell_batch([])
 
-    (result,) = call.read(201, msgspec.json.encode(page)).results
+    (result,) = call.read(201, msgspec.json.encode(page))
     assert (result.outcome_id, result.problem) == ("o", {"fancy": 2})
 
 

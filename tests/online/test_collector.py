@@ -64,7 +64,7 @@ def test_sent_twice_it_counts_once(collector: Collector, database: Database, clo
         [tell(decisionId="d-1"), tell(decisionId="d-1"), tell("o-2", decisionId="d-1")]
     )
 
-    assert [c.fate for c in (first, again, same_batch, new)] == ["created", "duplicate", "duplicate", "created"]
+    assert [c.receipt for c in (first, again, same_batch, new)] == ["created", "duplicate", "duplicate", "created"]
     assert [row.received_at for row in stored(database)] == [START_S, START_S + 5.0]
 
 
@@ -77,7 +77,7 @@ def test_the_same_id_with_another_payload_is_refused(
     one(collector, tell(decisionId="d-1"))
     refused = one(collector, tell(**{"decisionId": "d-1", **other}))
 
-    assert refused.fate == "conflict"
+    assert refused.receipt == "conflict"
     assert isinstance(refused.error, IdConflictError)
     assert len(stored(database)) == 1
 
@@ -92,7 +92,7 @@ def test_a_bad_outcome_spoils_no_other(collector: Collector, database: Database)
         ]
     )
 
-    assert [c.fate for c in (unknown, nobody, future, good)] == ["invalid", "invalid", "invalid", "created"]
+    assert [c.receipt for c in (unknown, nobody, future, good)] == ["invalid", "invalid", "invalid", "created"]
     assert isinstance(unknown.error, InputError)
     assert '"accept"' in unknown.error.hint
     assert len(stored(database)) == 1

@@ -53,7 +53,7 @@ def play(decider: Decider, collector: Collector, names: Iterator[int]) -> dict[s
         chosen[said.arm] = chosen.get(said.arm, 0) + 1
         if said.arm == "network_status":
             outcomes.append(Outcome(outcome_id=f"o-{said.decision_id}", decision_id=said.decision_id, type="accept"))
-    assert all(c.fate == "created" for c in collector.collect_batch(outcomes))
+    assert all(c.receipt == "created" for c in collector.collect_batch(outcomes))
     return chosen
 
 

@@ -35,6 +35,6 @@ def test_the_second_finds_what_the_first_has_not_yet_committed(
     finally:
         second.close()
 
-    assert [one.fate for one in found[0]] == ["created", "duplicate" if same else "conflict", "created"]
+    assert [one.receipt for one in found[0]] == ["created", "duplicate" if same else "conflict", "created"]
     with database.read() as connection:
         assert outcome_store.count(connection) == 3

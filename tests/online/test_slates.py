@@ -459,7 +459,7 @@ def test_a_slate_teaches_by_its_first_slot(workspace: Workspace, database: Datab
     decider.decide_batch([ask(f"d-{i}", slots=[{"id": "hero"}, {"id": "side"}]) for i in range(4)])
     said = [("d-0", "hero"), ("d-1", "side"), ("d-2", None), ("d-3", "other")]
     outcomes = [accept(decision, slot=slot) for decision, slot in said]
-    assert all(c.fate == "created" for c in collector.collect_batch(outcomes))
+    assert all(c.receipt == "created" for c in collector.collect_batch(outcomes))
     clock.now_s += 1_801.0
 
     log = read_log(database, workspace.rewards, workspace.catalogue.facts, now_s=clock.now_s, slates=True)
@@ -479,7 +479,7 @@ def test_a_slot_without_a_decision_is_refused_and_another_slot_is_another_outcom
         ]
     )
 
-    assert (kept.fate, again.fate, other.fate, nameless.fate) == ("created", "duplicate", "conflict", "invalid")
+    assert (kept.receipt, again.receipt, other.receipt, nameless.receipt) == ("created", "duplicate", "conflict", "invalid")
     assert isinstance(nameless.error, InputError)
 
 

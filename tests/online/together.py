@@ -39,7 +39,7 @@ def write(workspace: Workspace, name: str, seconds: float) -> dict[str, object]:
                 if said.arm != "no_action":
                     outcome = Outcome(outcome_id=f"o-{decision}", decision_id=decision, type="accept")
                     (collected,) = await replica.collect([outcome])
-                    counts[collected.fate] += 1
+                    counts[collected.receipt] += 1
             except NbaError as error:
                 errors.append(str(error))
             longest = max(longest, time.monotonic() - started)

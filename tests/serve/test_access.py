@@ -135,7 +135,7 @@ def test_a_key_is_for_its_channels_only(client: Client, keys: Keys, replica: Rep
     ]
     told = asyncio.run(client.post("/v1/outcomes", page, headers=bearer(key)))
     assert told.status == 207
-    assert [r["fate"] for r in told.json["results"]] == ["created", "invalid", "invalid", "created"]
+    assert [r["receipt"] for r in told.json["results"]] == ["created", "invalid", "invalid", "created"]
     assert asyncio.run(client.post("/v1/outcomes", page[1], headers=bearer(key))).status == 403
 
 

@@ -1,6 +1,7 @@
 """POST /v1/events changes a profile once and may ask for a decision; a customer's profile and decisions."""
 
 import asyncio
+import datetime
 import threading
 
 import pytest
@@ -38,9 +39,12 @@ def test_an_event_changes_facts_once(client: Client) -> None:
     changed = tell(client, eventId="e-2", facts={"internet": "fiber", "tenure_months": None})
     again = tell(client)
 
-    assert (first.status, first.json) == (201, {"eventId": "e-1", "fate": "created", "decision": None})
+    assert (first.status, first.json) == (
+        201,
+        {"eventId": "e-1", "receipt": "created", "outdated": [], "decision": None},
+    )
     assert changed.status == 201
-    assert (again.status, again.json["fate"]) == (200, "duplicate")
+    assert (again.status, again.json["receipt"]) == (200, "duplicate")
     assert profile(client).json["facts"] == {"internet": "fiber"}
     other = tell(client, facts={"internet": "none"})
     assert (other.status, other.json["type"], other.json["where"]) == (422, "urn:nba:problem:id-conflict", "eventId")
@@ -51,6 +55,27 @@ def test_an_event_makes_the_profile_where_there_is_none(client: Client) -> None:
     assert profile(client).status == 404
     tell(client)
 
+    assert profile(client).json["facts"] == {"internet": "dsl"}
+
+
+def test_an_older_event_that_comes_later_changes_nothing_newer(client: Client, clock: Clock) -> None:
+    def at(seconds_ago: float) -> str:
+        return datetime.datetime.fromtimestamp(clock.now_s - seconds_ago, datetime.UTC).isoformat()
+
+    tell(client, eventId="newer", facts={"internet": "fiber"}, occurredAt=at(10))
+    late = tell(client, eventId="older", facts={"internet": "dsl", "tenure_months": 3}, occurredAt=at(20))
+    assert (late.status, late.json["outdated"]) == (201, ["internet"])
+    assert profile(client).json["facts"] == {"internet": "fiber", "tenure_months": 3.0}
+
+    tell(client, eventId="gone", facts={"tenure_months": None}, occurredAt=at(5))
+    tell(client, eventId="before it went", facts={"tenure_months": 4}, occurredAt=at(6))
+    assert profile(client).json["facts"] == {"internet": "fiber"}
+
+    asyncio.run(client.put("/v1/customers", [{"customerId": "4711", "facts": {"internet": "none"}}]))
+    stale = tell(client, eventId="before the profile", facts={"internet": "dsl", "tenure_months": 5}, occurredAt=at(1))
+    assert stale.json["outdated"] == ["internet", "tenure_months"]
+    now = tell(client, eventId="now", facts={"internet": "dsl"})
+    assert now.json["outdated"] == []
     assert profile(client).json["facts"] == {"internet": "dsl"}
 
 

@@ -17,8 +17,8 @@ def outcome(name: str, **more: object) -> dict[str, object]:
 def test_one_outcome(client: Client) -> None:
     first, again = tell(client, outcome("o-1")), tell(client, outcome("o-1"))
 
-    assert (first.status, first.json) == (201, {"outcomeId": "o-1", "fate": "created"})
-    assert (again.status, again.json) == (200, {"outcomeId": "o-1", "fate": "duplicate"})
+    assert (first.status, first.json) == (201, {"outcomeId": "o-1", "receipt": "created"})
+    assert (again.status, again.json) == (200, {"outcomeId": "o-1", "receipt": "duplicate"})
 
 
 def test_the_same_id_with_another_payload(client: Client) -> None:
@@ -34,8 +34,8 @@ def test_a_page_of_new_and_known_ones(client: Client) -> None:
     first, again = tell(client, page), tell(client, page)
 
     assert (first.status, again.status) == (201, 200)
-    assert {result["fate"] for result in first.json["results"]} == {"created"}
-    assert {result["fate"] for result in again.json["results"]} == {"duplicate"}
+    assert {result["receipt"] for result in first.json["results"]} == {"created"}
+    assert {result["receipt"] for result in again.json["results"]} == {"duplicate"}
     assert [result["outcomeId"] for result in first.json["results"]] == [f"o-{i}" for i in range(1_000)]
 
 
@@ -52,7 +52,7 @@ def test_a_page_with_refused_ones_keeps_the_rest(client: Client, replica: Replic
 
     assert answer.status == 207
     results = answer.json["results"]
-    assert [result["fate"] for result in results] == ["conflict", "invalid", "invalid", "created", "duplicate"]
+    assert [result["receipt"] for result in results] == ["conflict", "invalid", "invalid", "created", "duplicate"]
     assert [result.get("problem", {}).get("where") for result in results] == ["outcomeId", "type", "amount", None, None]
     assert asyncio.run(replica.status()).outcomes == 2
 

@@ -16,18 +16,18 @@ def put(connection: sa.Connection, event: str, payload: bytes = bytes(32)) -> st
 
 def test_an_event_is_new_once(database: Database) -> None:
     with database.write() as connection:
-        assert put(connection, "e") == "new"
+        assert put(connection, "e") == "created"
         assert put(connection, "e") == "duplicate"
     with database.write() as connection:
         assert put(connection, "e", bytes(31) + b"x") == "conflict"
-        assert put(connection, "f", bytes(31) + b"x") == "new"
+        assert put(connection, "f", bytes(31) + b"x") == "created"
 
 
 def test_profiles_are_amended_fact_by_fact(database: Database) -> None:
     with database.write() as connection:
         assert customers.get(connection, "c") is None
-        assert customers.amend(connection, "c", {"a": 1.0, "b": "x"}, now_s=1.0) == {"a": 1.0, "b": "x"}
-        assert customers.amend(connection, "c", {"a": None, "s": ("p", "q")}, now_s=2.0) == {"b": "x", "s": ("p", "q")}
+        customers.amend(connection, "c", {"a": 1.0, "b": "x"}, occurred_at=None, now_s=1.0)
+        customers.amend(connection, "c", {"a": None, "s": ("p", "q")}, occurred_at=None, now_s=2.0)
     with database.read() as connection:
         found = customers.get(connection, "c")
     assert found == customers.StoredProfile({"b": "x", "s": ("p", "q")}, 2.0)
@@ -36,7 +36,7 @@ def test_profiles_are_amended_fact_by_fact(database: Database) -> None:
 def test_amending_at_once_loses_no_fact(database: Database) -> None:
     def amend(i: int) -> None:
         with database.write() as connection:
-            customers.amend(connection, "new", {f"f{i}": float(i)}, now_s=1.0)
+            customers.amend(connection, "new", {f"f{i}": float(i)}, occurred_at=None, now_s=1.0)
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(amend, range(12)))

@@ -106,6 +106,7 @@ def test_a_released_store_keeps_its_rows_and_gets_the_schema_of_a_new_one(
     with migrated.read() as connection:
         assert connection.execute(sa.text("SELECT * FROM leases")).all() == [("learner", "ä", 7, 1.5)]
         stored = decisions.get(connection, "d1")
+        assert connection.execute(sa.text("SELECT replaced_at, told_at FROM customers")).all() == [(2.5, None)]
     migrated.close()
     assert stored is not None
     assert (stored.customer, stored.answer, stored.picked) == ("c1", b"yes", None)

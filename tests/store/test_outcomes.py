@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from bandit_nba.store import outcomes
 from bandit_nba.store.database import Database
-from bandit_nba.store.outcomes import Fate, Outcome
+from bandit_nba.store.outcomes import Outcome, Receipt
 from bandit_nba.store.tables import outcomes as outcomes_table
 
 
@@ -18,7 +18,7 @@ def outcome(
     return Outcome(id=id_, type=kind, payload_sha256=sha, decision=decision, customer=customer, amount=1.5)
 
 
-def receive(database: Database, batch: Sequence[Outcome], now_s: float) -> list[Fate]:
+def receive(database: Database, batch: Sequence[Outcome], now_s: float) -> list[Receipt]:
     with database.write() as connection:
         return outcomes.insert(connection, batch, now_s=now_s)
 
@@ -26,8 +26,8 @@ def receive(database: Database, batch: Sequence[Outcome], now_s: float) -> list[
 def test_an_id_is_kept_once(database: Database) -> None:
     first, again, other = outcome("o1"), outcome("o1"), outcome("o1", payload="other")
 
-    assert receive(database, [first, first, again, other], 10.0) == ["new", "duplicate", "duplicate", "conflict"]
-    assert receive(database, [other, first, outcome("o2")], 20.0) == ["conflict", "duplicate", "new"]
+    assert receive(database, [first, first, again, other], 10.0) == ["created", "duplicate", "duplicate", "conflict"]
+    assert receive(database, [other, first, outcome("o2")], 20.0) == ["conflict", "duplicate", "created"]
     with database.read() as connection:
         assert outcomes.count(connection) == 2
 
@@ -44,5 +44,5 @@ def test_the_first_receipt_stays_as_it_was(database: Database) -> None:
 def test_many_outcomes_in_one_batch(database: Database) -> None:
     batch = [outcome(f"o{i}") for i in range(1_300)]
 
-    assert receive(database, batch, 1.0) == ["new"] * 1_300
+    assert receive(database, batch, 1.0) == ["created"] * 1_300
     assert receive(database, batch, 2.0) == ["duplicate"] * 1_300
