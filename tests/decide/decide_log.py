@@ -1,8 +1,11 @@
 """Decisions of the world as log records, and the definitions that they name, in memory."""
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 
+from bandit_nba.decide.audit import AuditResult, audit
 from bandit_nba.decide.batch import Decisions
 from bandit_nba.decide.policy import Policy
 from bandit_nba.decide.recompute import DefinitionKind
@@ -55,3 +58,7 @@ def logged_as(decisions: Decisions, versions: Versions, *, inline_actions: bytes
         answers=[b"{}"] * len(at),
         inline_actions=inline_actions,
     )
+
+
+def audited(log: Sequence[DecisionRecord], source: Memory | None = None) -> AuditResult:
+    return audit(log, source or Memory(), rng=np.random.default_rng(0))

@@ -1,23 +1,18 @@
 """The audit finds nothing in a true log, names what was tampered with, and notices choices that were not drawn."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
-from msgspec.structs import replace as replace_struct
 
-from bandit_nba.decide import inline
 from bandit_nba.decide.audit import ALARM, AuditResult, audit
 from bandit_nba.decide.eligibility import eligible
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.decide.sample import draw
-from bandit_nba.decide.slate_log import LoggedPlace, LoggedSlate, decoded, encoded
-from bandit_nba.decide.wanted import Slot, Wanted, ranking
 from tests.decide import decide_world as world
-from tests.decide.decide_log import REWARD_VERSION, Memory, logged_as
+from tests.decide.decide_log import REWARD_VERSION, Memory, audited, logged_as
 
 
 def _decided(rows: int, *, seed: int = 0, engine: Engine | None = None, readable: float = 1.0) -> list[DecisionRecord]:
@@ -26,10 +21,6 @@ def _decided(rows: int, *, seed: int = 0, engine: Engine | None = None, readable
         engine.decide(world.requests(rows, seed=seed, readable=readable), model),
         engine.versions(model, reward=REWARD_VERSION),
     )
-
-
-def _audited(log: Sequence[DecisionRecord], source: Memory | None = None) -> AuditResult:
-    return audit(log, source or Memory(), rng=np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +53,7 @@ class TestTrueLogs:
             *logged_as(engine.fall_back(rest, None), versions),
         ]
 
-        found = _audited([*log, *fallbacks])
+        found = audited([*log, *fallbacks])
 
         assert found.first == ()
         assert found.ok
@@ -86,7 +77,7 @@ class TestTrueLogs:
             requests = world.requests(60, seed=10 + i)
             rows += logged_as(engine.decide(requests, scorer), engine.versions(scorer, reward=REWARD_VERSION))
 
-        found = _audited([rows[i] for i in np.random.default_rng(1).permutation(len(rows))], source)
+        found = audited([rows[i] for i in np.random.default_rng(1).permutation(len(rows))], source)
 
         assert found.first == ()
         assert (found.rows, found.max_difference) == (240, 0.0)
@@ -94,18 +85,18 @@ class TestTrueLogs:
     def test_erased_facts_leave_the_choice_to_be_checked(self, log: list[DecisionRecord]) -> None:
         erased = [msgspec.structs.replace(record, facts=None) for record in log]
 
-        found = _audited(erased)
+        found = audited(erased)
 
         assert found.ok
         assert found.erased == 300
 
     def test_an_empty_log_is_true(self) -> None:
-        found = _audited([])
+        found = audited([])
 
         assert (found.ok, found.rows, found.pit_p_value) == (True, 0, None)
 
     def test_many_chunks_count_as_one(self, log: list[DecisionRecord], monkeypatch: pytest.MonkeyPatch) -> None:
-        whole = _audited(log)
+        whole = audited(log)
         monkeypatch.setattr("bandit_nba.decide.audit.ROWS_PER_CHUNK", 37)
         told: list[int] = []
 
@@ -121,7 +112,7 @@ class TestTamperedLogs:
         arms, p, _ = _lists(log[at])
         other = next(k for k in range(len(arms)) if arms[k] != log[at].arm)
 
-        found = _audited(_changed(log, at, arm=arms[other], propensity=p[other]))
+        found = audited(_changed(log, at, arm=arms[other], propensity=p[other]))
 
         assert found.differ == {"chosen arm": 1}
         assert not found.ok
@@ -137,7 +128,7 @@ class TestTamperedLogs:
         for shift, expected in ((1e-6, {"distribution": 1}), (1e-11, {})):
             q = list(p)
             q[one], q[two] = q[one] + shift, q[two] - shift
-            found = _audited(_changed(log, at, probabilities=msgspec.json.encode(q)))
+            found = audited(_changed(log, at, probabilities=msgspec.json.encode(q)))
             assert found.differ == expected
             assert found.max_difference == pytest.approx(shift, rel=1e-3)
 
@@ -153,7 +144,7 @@ class TestTamperedLogs:
         for values in lists.values():
             del values[gone]  # type: ignore[attr-defined]  # both are lists
 
-        found = _audited(_changed(log, at, **{n: msgspec.json.encode(v) for n, v in lists.items()}))
+        found = audited(_changed(log, at, **{n: msgspec.json.encode(v) for n, v in lists.items()}))
 
         assert found.differ["eligible set"] == 1
         assert f"eligible set: eligible, but not logged: {name}" in found.first[0].what
@@ -162,7 +153,7 @@ class TestTamperedLogs:
         at = _row_with(log, arms=5)
         q = _lists(log[at])[2]
 
-        found = _audited(_changed(log, at, expected_rewards=msgspec.json.encode([q[0] + 1e-6, *q[1:]])))
+        found = audited(_changed(log, at, expected_rewards=msgspec.json.encode([q[0] + 1e-6, *q[1:]])))
 
         assert found.differ == {"expected reward": 1}
 
@@ -170,7 +161,7 @@ class TestTamperedLogs:
         at = next(i for i, r in enumerate(log) if b'"contract":"monthly"' in (r.facts or b""))
         facts = (log[at].facts or b"").replace(b'"contract":"monthly"', b'"contract":"yearly"')
 
-        found = _audited(_changed(log, at, facts=facts))
+        found = audited(_changed(log, at, facts=facts))
 
         assert found.differing == 1
         assert {"distribution", "eligible set"} & set(found.differ)
@@ -179,13 +170,13 @@ class TestTamperedLogs:
     def test_another_request(self, log: list[DecisionRecord], change: dict[str, str]) -> None:
         at = _row_with(log, arms=8)
 
-        assert _audited(_changed(log, at, **change)).differing == 1
+        assert audited(_changed(log, at, **change)).differing == 1
 
     def test_another_id(self, log: list[DecisionRecord]) -> None:
         """Another id draws another arm: of 300 renamed rows more than a fifth are found."""
         renamed = [msgspec.structs.replace(record, id=f"x{record.id}") for record in log]
 
-        found = _audited(renamed)
+        found = audited(renamed)
 
         assert found.differ["chosen arm"] > 60
         assert len(found.first) == 10
@@ -204,7 +195,7 @@ class TestTamperedLogs:
         ],
     )
     def test_columns_that_do_not_hold_together(self, log: list[DecisionRecord], change: dict[str, object]) -> None:
-        found = _audited(_changed(log, _row_with(log, arms=5), **change))
+        found = audited(_changed(log, _row_with(log, arms=5), **change))
 
         assert found.differ == {"record": 1}
 
@@ -214,7 +205,7 @@ class TestTamperedLogs:
         chosen = arms.index(log[at].arm)
         arms[chosen] = "ghost"
 
-        found = _audited(_changed(log, at, arms=msgspec.json.encode(arms), arm="ghost"))
+        found = audited(_changed(log, at, arms=msgspec.json.encode(arms), arm="ghost"))
 
         assert found.first[0].what == ("eligible set: logged, but not in the catalogue: ghost",)
 
@@ -225,7 +216,7 @@ class TestLostDefinitions:
         source = Memory()
         source.definitions = {key: content for key, content in source.definitions.items() if key[0] != kind}
 
-        found = _audited(log, source)
+        found = audited(log, source)
 
         assert found.differ == {"definitions": 300}
         assert f"{kind} is not known any more" in found.first[0].what[0]
@@ -244,7 +235,7 @@ class TestLostDefinitions:
         assert old in source.definitions[key]
         source.definitions[key] = source.definitions[key].replace(old, new)
 
-        found = _audited(log, source)
+        found = audited(log, source)
 
         assert found.differ == {"definitions": 300}
         assert "is not what its version names" in found.first[0].what[0]
@@ -254,19 +245,19 @@ class TestLostDefinitions:
         source = Memory()
         source.definitions["policy", world.POLICY.version] = content
 
-        assert _audited(log, source).differ == {"definitions": 300}
+        assert audited(log, source).differ == {"definitions": 300}
 
     def test_a_model_that_is_gone(self, log: list[DecisionRecord]) -> None:
         source = Memory()
         source.models = {}
 
-        assert _audited(log, source).differ == {"definitions": 300}
+        assert audited(log, source).differ == {"definitions": 300}
 
     def test_a_salt_that_is_gone(self, log: list[DecisionRecord]) -> None:
         source = Memory()
         source.salts = {}
 
-        found = _audited(log, source)
+        found = audited(log, source)
 
         assert found.differ == {"definitions": 300, "chosen arm": 300}
 
@@ -302,7 +293,7 @@ class TestPower:
             )
             for i in range(self.ROWS)
         ]
-        return _audited(rows)
+        return audited(rows)
 
     def test_a_slightly_bolder_sampler_is_rejected(self) -> None:
         found = self._pit(1.1, seed=1)
@@ -315,120 +306,3 @@ class TestPower:
 
         assert found.pit_p_value is not None
         assert found.pit_p_value > ALARM
-
-
-class TestSlates:
-    """Rankings, slots and inline actions are made again as well, and tampering with them is found."""
-
-    def _log(self, rows: int = 60) -> list[DecisionRecord]:
-        engine, model = world.engine(), world.ExactModel()
-        two = Wanted(kind="slots", slots=(Slot("a", ("tip1",)), Slot("b", ("tip2", "discount"))), excluded=("tip3",))
-        requests = replace(
-            world.requests(rows), wanted=[(ranking(4), two, None, ranking(30))[i % 4] for i in range(rows)]
-        )
-        versions = engine.versions(model, reward=REWARD_VERSION)
-        fallbacks = replace(requests, ids=[f"f{i}" for i in range(rows)])
-        nothing = replace(requests, ids=[f"n{i}" for i in range(rows)])
-        return [
-            *logged_as(engine.decide(requests, model), versions),
-            *logged_as(engine.fall_back(fallbacks, engine.eligible(fallbacks)), versions),
-            *logged_as(engine.fall_back(nothing, None), versions),
-        ]
-
-    def _inline(self, rows: int = 40) -> list[DecisionRecord]:
-        engine, model = world.engine(), world.ExactModel()
-        out = []
-        for n in (3, 5):
-            actions = [inline.InlineAction(id=f"x{i}", features={"n": float(i)}) for i in range(n)]
-            requests = replace(
-                world.requests(rows, seed=n, readable=0.8),
-                wanted=[(ranking(3), None, Wanted(excluded=("x2",)))[i % 3] for i in range(rows)],
-            )
-            made = engine.over(actions).decide(requests, model)
-            failed = replace(requests, ids=[f"f{n}-{i}" for i in range(rows)])
-            for decisions in (made, engine.over(actions).fall_back(failed, None)):
-                out += logged_as(
-                    decisions, engine.versions(model, reward=REWARD_VERSION), inline_actions=inline.encoded(actions)
-                )
-        return out
-
-    def test_true_ones_come_out_again_bit_for_bit(self) -> None:
-        log = [*self._log(), *self._inline()]
-        found = _audited([log[i] for i in np.random.default_rng(0).permutation(len(log))])
-
-        assert found.first == ()
-        assert (found.rows, found.max_difference) == (len(log), 0.0)
-
-    def test_erased_facts_leave_every_place_to_be_checked(self) -> None:
-        log = [msgspec.structs.replace(record, facts=None) for record in self._log()]
-
-        assert _audited(log).ok
-
-    @pytest.mark.parametrize("erased", [False, True])
-    def test_another_arm_in_a_later_place(self, erased: bool) -> None:
-        log = self._log()
-        at, slate = next((i, s) for i, s in _slates(log) if len(s.slots) > 2 and len(s.arms) > 4)
-        place = slate.slots[1]
-        other = next(
-            k
-            for k, p in enumerate(place.probabilities)
-            if p > 0.0 and slate.arms[k] not in [s.arm for s in slate.slots]
-        )
-        swapped = replace_struct(place, arm=slate.arms[other], propensity=place.probabilities[other])
-        log = _with_slate(log, at, _rebuilt(slate, 1, swapped))
-        if erased:
-            log = [msgspec.structs.replace(record, facts=None) for record in log]
-
-        found = _audited(log)
-        assert found.differ == {"slate": 1}
-        assert place.id in found.first[0].what[0] or "made again" in found.first[0].what[0]
-
-    def test_another_distribution_of_a_later_place(self) -> None:
-        log = self._log()
-        at, slate = next((i, s) for i, s in _slates(log) if len(s.slots) > 2 and len(s.arms) > 4)
-        place = slate.slots[1]
-        p = list(place.probabilities)
-        mine = slate.arms.index(place.arm or "")
-        free = [k for k, q in enumerate(p) if q > 0.0 and k != mine][:2]
-        p[free[0]], p[free[1]] = p[free[0]] + 1e-6, p[free[1]] - 1e-6
-        found = _audited(_with_slate(log, at, _rebuilt(slate, 1, replace_struct(place, probabilities=tuple(p)))))
-
-        assert found.differ == {"slate": 1}
-
-    def test_slates_that_contradict_themselves(self) -> None:
-        log = self._log()
-        at, slate = next((i, s) for i, s in _slates(log) if s.kind == "ranking" and len(s.slots) > 2)
-        twice = replace_struct(slate.slots[1], arm=slate.slots[0].arm)
-        for broken in (
-            replace_struct(slate, propensity=slate.propensity * 1.01),
-            replace_struct(slate, slots=(slate.slots[0], twice, *slate.slots[2:])),
-            replace_struct(slate, slots=slate.slots[1:]),
-            replace_struct(slate, slots=()),
-        ):
-            found = _audited(_with_slate(log, at, broken))
-            assert found.differ == {"record": 1}
-        assert _audited([*log[:at], msgspec.structs.replace(log[at], slate=b"{"), *log[at + 1 :]]).differ == {
-            "record": 1
-        }
-
-    def test_other_inline_actions(self) -> None:
-        """Their features were changed, or one is gone, after the decision."""
-        log = self._inline()
-        fewer = inline.encoded([inline.InlineAction(id=f"x{i}", features={"n": float(i)}) for i in range(2)])
-        renamed = inline.encoded([inline.InlineAction(id=f"y{i}") for i in range(3)])
-        for content in (fewer, renamed, b"[", b"[]"):
-            found = _audited([msgspec.structs.replace(log[0], inline_actions=content), *log[1:]])
-            assert found.differing == 1
-
-
-def _slates(log: Sequence[DecisionRecord]) -> list[tuple[int, LoggedSlate]]:
-    return [(i, decoded(r.slate)) for i, r in enumerate(log) if r.slate is not None and r.kind == "normal"]
-
-
-def _rebuilt(slate: LoggedSlate, at: int, place: LoggedPlace) -> LoggedSlate:
-    places = (*slate.slots[:at], place, *slate.slots[at + 1 :])
-    return replace_struct(slate, slots=places, propensity=float(np.prod([p.propensity for p in places])))
-
-
-def _with_slate(log: list[DecisionRecord], at: int, slate: LoggedSlate) -> list[DecisionRecord]:
-    return [*log[:at], msgspec.structs.replace(log[at], slate=encoded(slate)), *log[at + 1 :]]

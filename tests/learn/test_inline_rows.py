@@ -1,6 +1,5 @@
 """Decisions among actions that came with their requests: learned as the catalogue's are, and counted by arm."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +25,6 @@ DECLARED = Catalogue(
         Action(id=name, kind="offer", group="offers", features=features) for name, features in FEATURES.items()
     ),
 )
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with world.opened(tmp_path) as database:
-        yield database
 
 
 def decide(database: Database, *, brought: set[int]) -> None:

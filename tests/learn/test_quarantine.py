@@ -1,6 +1,5 @@
 """A decision that cannot be learned is held with its reason; released, it is learned in its place."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from tests.learn.tiny_world import Clock
 
 LATE_S = 10_000.0
 POISON = ("d00101", "d00403")  # both change weights: VW teaches nothing where a clipped prediction is right already
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with world.opened(tmp_path) as database:
-        yield database
 
 
 def run(database: Database, holder: str = "a", *, now_s: float = LATE_S, batch: int = 100) -> Manifest:

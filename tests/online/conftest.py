@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from bandit_nba.online import definitions
+from bandit_nba.online.decider import Decider
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import Workspace, init_workspace, open_workspace
 from bandit_nba.workspace.open import DATABASE_VARIABLE
 from tests.online.clock import Clock
+from tests.online.slate_world import Unlearned
 from tests.plain_policy import write_plain_policy
 from tests.postgres import Server
 
@@ -44,3 +47,10 @@ def database(workspace: Workspace) -> Iterator[Database]:
     database = Database.open(workspace.database_url)
     yield database
     database.close()
+
+
+@pytest.fixture
+def decider(workspace: Workspace, database: Database, clock: Clock) -> Decider:
+    """One that has learned nothing yet."""
+    definitions.register(workspace, database, clock=clock)
+    return Decider(workspace, database, Unlearned(), clock=clock)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pytest
 import sqlalchemy as sa
 
 from bandit_nba.catalogue import Action, Catalogue, ContactRule, Group
@@ -16,7 +17,7 @@ from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.online.answering import Answer
 from bandit_nba.online.decider import Decider
-from bandit_nba.online.messages import DecisionRequest
+from bandit_nba.online.messages import DecisionAnswer, DecisionRequest
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import Secrets, Workspace, open_workspace
 
@@ -27,6 +28,8 @@ CAPS = (
     ContactRule(kind="cap", scope="channel", names=("email",), max=2, within="PT1H"),
     ContactRule(kind="cap", scope="all", max=3, within="PT1H"),
 )
+ONCE = ContactRule(kind="cap", scope="all", max=1, within="PT1H")
+ON_BOTH = pytest.mark.parametrize("store", ["sqlite", "postgresql"], indirect=True)
 SALT = Salt(id="s1", key=bytes(range(32)))
 
 
@@ -51,6 +54,18 @@ def under(workspace: Workspace, *rules: ContactRule) -> Workspace:
     )
     secrets = Secrets(salt=SALT, salts={"s1": SALT}, pseudonym_key=workspace.pseudonym_key)
     return replace(workspace, catalogue=catalogue, rules=compile_rules(catalogue), secrets=secrets)
+
+
+def decider_of(workspace: Workspace, database: Database, clock: Callable[[], float], *rules: ContactRule) -> Decider:
+    return Decider(under(workspace, *rules), database, Unlearned(), clock=clock)
+
+
+def arms(decider: Decider, *requests: object) -> list[str]:
+    out = []
+    for answer in decider.decide_batch(requests):  # type: ignore[arg-type]
+        assert isinstance(answer, Answer), answer
+        out.append(msgspec.json.decode(answer.body, type=DecisionAnswer).arm)
+    return out
 
 
 def ask(decision: str, customer: str | None = "c", channel: str = "web", **more: object) -> DecisionRequest:
