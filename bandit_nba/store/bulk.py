@@ -25,15 +25,40 @@ _POSITIONAL: Mapping[str, sa.Dialect] = {
 }
 
 
+TOGETHER = 16
+"""Rows of one statement on SQLite, which saves a tenth of their time; and sqlite3 lets another thread have the
+interpreter between two statements, which beside a busy event loop costs more than the statement."""
+
+
 def execute_many(connection: Session, statement: Insert, rows: Sequence[tuple[object, ...]]) -> None:
-    """Run `statement` once per row; a row holds the values of its columns, in the order of the table.
+    """Insert the rows; a row holds the values of the statement's places, in the order of the table.
 
     SQLAlchemy's own path costs 12 us more per logged decision, for bind processing that these columns (text, bytes and
     doubles) do not need.
     """
     if not rows:
         return
-    text = _sql(statement, backend_of(connection))
+    backend = backend_of(connection)
+    if backend == "postgresql":
+        _run(connection, _sql(statement, backend), rows)
+        return
+    whole = len(rows) - len(rows) % TOGETHER
+    if whole:
+        parts = [_bound(rows[start : start + TOGETHER]) for start in range(0, whole, TOGETHER)]
+        _run(connection, _sql(statement, backend, TOGETHER), parts)
+    if whole < len(rows):
+        _run(connection, _sql(statement, backend), [_bound([row]) for row in rows[whole:]])
+
+
+def _bound(rows: Sequence[tuple[object, ...]]) -> tuple[object, ...]:
+    """The values of several rows, one after the other, as sqlite3 takes them at once.
+
+    For each value of another kind than int, float, str and bytearray it looks for adapters: 0.3 us for bytes.
+    """
+    return tuple([bytearray(value) if type(value) is bytes else value for row in rows for value in row])
+
+
+def _run(connection: Session, text: str, rows: Sequence[tuple[object, ...]]) -> None:
     if isinstance(connection, Straight):
         connection.many(text, rows)
     else:
@@ -86,8 +111,12 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 @cache
-def _sql(statement: Insert, backend: str) -> str:
-    return str(statement.compile(dialect=_POSITIONAL[backend]))
+def _sql(statement: Insert, backend: str, rows: int = 1) -> str:
+    """The text for so many rows; places of values hold no parenthesis."""
+    text = str(statement.compile(dialect=_POSITIONAL[backend]))
+    head, values, rest = text.partition(" VALUES (")
+    places, end, tail = rest.partition(")")
+    return f"{head} VALUES {', '.join([f'({places})'] * rows)}{tail}"
 
 
 @cache

@@ -1,13 +1,15 @@
 """The decision log: written once, read for replays, activation, audit and evaluation."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from operator import attrgetter
 from typing import Literal
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.sql.dml import Insert
 
 from bandit_nba.decide.batch import Kind
 from bandit_nba.decide.record import DecisionRecord
@@ -16,14 +18,34 @@ from bandit_nba.store.tables import NEVER, OVERRIDDEN, QUARANTINED, TEACHES_NOTH
 
 Activation = Literal["activated", "already", "expired", "unknown"]
 
-_INSERT = sa.insert(decisions)
 _INSERT_FACTS = sa.insert(decision_facts)
 _ANSWERED = sa.select(decisions.c.id, decisions.c.payload_sha256, decisions.c.answer).where(
     decisions.c.id.in_(sa.bindparam("keys", expanding=True))
 )
 _NOT_LEARNED = decisions.c.learned_in.is_(None)
-_NAMES = tuple(decisions.c.keys())
-_values = attrgetter(*_NAMES)
+_USUAL: Mapping[str, object] = {
+    "activate_by": None,
+    "activated_at": None,
+    "kind": "normal",
+    "component": "",
+    "component_share": None,
+    "component_probabilities": None,
+    "assignment": "none",
+    "experiment": "",
+    "shadow": None,
+    "support": True,
+    "slate": None,
+    "inline_actions": None,
+    "picked": None,
+    "picked_at": None,
+    "learned_in": None,
+    "origin": None,
+    "archived_on": None,
+}
+"""What nearly all new decisions have: where all of a batch have it, it is part of the statement's text. Each value that
+is not handed over saves 0.1 to 0.4 us a row on SQLite: with all of them 5 of 16 us."""
+_USUAL_VALUES = tuple(_USUAL.values())
+_usual_of = attrgetter(*_USUAL)
 _FULL = sa.select(*decisions.c, decision_facts.c.facts).outerjoin_from(
     decisions, decision_facts, decision_facts.c.decision == decisions.c.id
 )
@@ -104,7 +126,9 @@ def insert(connection: Session, records: Sequence[DecisionRecord]) -> None:
     """
     if backend_of(connection) == "postgresql":  # in one order: two transactions with the same ids never lock crosswise
         records = sorted(records, key=attrgetter("id"))
-    execute_many(connection, _INSERT, [_values(r) if r.kind == "normal" else _special(r) for r in records])
+    records = [r if r.kind == "normal" else msgspec.structs.replace(r, learned_in=NEVER) for r in records]
+    statement, values = _insert_of(_unusual(records))
+    execute_many(connection, statement, list(map(values, records)))
     execute_many(connection, _INSERT_FACTS, [(r.id, r.facts) for r in records if r.facts is not None])
 
 
@@ -220,8 +244,26 @@ def counts(connection: sa.Connection, *, now_s: float) -> DecisionCounts:
     )
 
 
-def _special(record: DecisionRecord) -> tuple[object, ...]:
-    return _values(msgspec.structs.replace(record, learned_in=NEVER))
+def _unusual(records: Sequence[DecisionRecord]) -> frozenset[str]:
+    """The columns in which one of them is not as nearly all are."""
+    found: set[str] = set()
+    for record in records:
+        values = _usual_of(record)
+        if values != _USUAL_VALUES:
+            found.update(name for name, value in zip(_USUAL, values, strict=True) if value != _USUAL[name])
+    return frozenset(found)
+
+
+@cache
+def _insert_of(unusual: frozenset[str]) -> tuple[Insert, Callable[[DecisionRecord], tuple[object, ...]]]:
+    """The statement with places for all columns but those that are as usual, and a record's values for them."""
+    given = [column for column in decisions.c if column.name in unusual or column.name not in _USUAL]
+    names = [column.name for column in given]
+    values: dict[str, object] = {column.name: sa.bindparam(column.name, type_=column.type) for column in given}
+    for name, usual in _USUAL.items():
+        if name not in names and usual is not None:
+            values[name] = sa.true() if usual is True else sa.literal_column(f"'{usual}'")
+    return sa.insert(decisions).values(values), attrgetter(*names)
 
 
 def _count(connection: sa.Connection, which: sa.ColumnElement[bool]) -> int:
