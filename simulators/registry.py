@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from bandit_nba.errors import SettingsError
-from bandit_nba.settings import nearest
+from bandit_nba.settings import convert, nearest
 from simulators.bakeoff import BakeoffWorld
 from simulators.journey import named
 from simulators.replay_obd import replay_obd
@@ -61,7 +63,8 @@ def make(name: str, **options: Any) -> Any:
     Raises
     ------
     SettingsError
-        If the name or an option is not known, or an option that has no default is missing.
+        If the name or an option is not known, an option that has no default is missing, or one is of another type
+        than the world declares.
     """
     build = _WORLDS.get(name)
     if build is None:
@@ -73,7 +76,16 @@ def make(name: str, **options: Any) -> Any:
     for option, parameter in declared.items():
         if parameter.default is inspect.Parameter.empty and option not in options:
             raise SettingsError("missing option", where=f"world {name}: {option}", allowed=", ".join(declared))
-    return build(**options)
+    return build(**{option: _checked(name, declared[option], value) for option, value in options.items()})
+
+
+def _checked(world: str, option: inspect.Parameter, value: object) -> object:
+    """The value as the option's declared type; a world of one's own need not declare any."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    kind: Any = option.annotation
+    if kind is inspect.Parameter.empty or isinstance(kind, str):
+        return plain
+    return convert(plain, kind, where=f"world {world}: {option.name}")
 
 
 def _listed(name: str, build: Callable[..., Any]) -> Listed:

@@ -1,26 +1,28 @@
 """What customers like: random, sparse, partly non-additive utilities of arms, drawn once per world seed."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from bandit_nba.catalogue import Arm
 from bandit_nba.decide.batch import Bools, Coded, CodedSets, Facts, Floats
+from bandit_nba.settings import Settings
 
+Terms = Annotated[int, Meta(ge=0, le=1_000)]
 GROUP_SHARE = 0.25  # of an arm's variance that it shares with the other arms of its group
 
 
-@dataclass(frozen=True)
-class TasteKind:
+class TasteKind(Settings, frozen=True, kw_only=True):
     """How many terms of each form a utility has; assumptions, not estimates.
 
     mains: traits that count by themselves. steps: numbers that count only above a random threshold. pairs: products of
     two traits, which no additive model can represent.
     """
 
-    mains: int = 4
-    steps: int = 1
-    pairs: int = 1
+    mains: Terms = 4
+    steps: Terms = 1
+    pairs: Terms = 1
 
 
 def traits(facts: Facts) -> tuple[Floats, tuple[str, ...]]:

@@ -26,7 +26,6 @@ from bandit_nba.settings import parse
 from simulators import registry
 from simulators.bakeoff import fact_features
 from simulators.journey.rollout import at_random
-from simulators.tastes import TasteKind
 from simulators.telco_workspace import telco_policy
 
 START_S = 1_600_000_000.0
@@ -85,10 +84,7 @@ def make_game(options: Mapping[str, Any], *, seed: int, rounds: int) -> Game:
     rounds after which the last half of the actions becomes possible. Models are as wide as the rule of thumb in
     policy.toml asks: at least ten weights per pair of context term and arm.
     """
-    given = dict(options.get("world_options", {}))
-    if isinstance(given.get("kind"), Mapping):
-        given["kind"] = TasteKind(**given["kind"])
-    world: Any = registry.make(str(options["world"]), seed=seed, **given)
+    world: Any = registry.make(str(options["world"]), seed=seed, **dict(options.get("world_options", {})))
     rng = np.random.default_rng([0x6A3E, seed])
     asked = _journey(world, rng, rounds, options) if hasattr(world, "start") else _one_step(world, rng, rounds)
     catalogue, mask = world.catalogue, asked.mask

@@ -1,5 +1,7 @@
 """A journey world keeps its contract: same bytes by seed, exact truth, rules that agree with the product's."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -133,3 +135,37 @@ def test_options_are_checked() -> None:
         simulators.make("telco-journey", seed=1, overrides={"fatigue.half_life_weeks": -4.0})
     with pytest.raises(SettingsError, match="no level gives this response"):
         simulators.make("telco-journey", seed=1, best_fixed=0.85)
+
+
+@pytest.mark.parametrize(
+    ("world", "options", "message"),
+    [
+        ("telco-journey", {"seed": "a"}, "world telco-journey: seed: is not allowed; got 'a'; allowed: a whole number"),
+        ("telco-journey", {"seed": 1.5}, "seed: is not allowed; got 1.5; allowed: a whole number"),
+        ("telco-journey", {"seed": True}, "seed: is not allowed; got True"),
+        ("telco-journey", {"seed": 1, "steps": "x"}, "steps: is not allowed; got 'x'; allowed: a whole number"),
+        ("telco-journey", {"seed": 1, "overrides": 3}, "overrides: is not allowed; got 3; allowed: a table"),
+        ("telco-journey", {"seed": 1, "overrides": {4: 3}}, "overrides: 4: is not allowed; got 4; allowed: text"),
+        ("telco-journey", {"seed": 1, "best_fixed": float("nan")}, "best_fixed: is not a finite number"),
+        ("fatigue-trap", {"seed": 1, "wear": "hihg"}, "wear: is not allowed; got 'hihg'; allowed: .*\"high\""),
+        ("drift", {"seed": 1, "kind": 3}, "kind: is not allowed; got 3; allowed: .*gradual"),
+        ("telco", {"seed": 1, "horizon_s": "x"}, "horizon_s: is not allowed; got 'x'; allowed: a (finite )?number"),
+        ("telco", {"seed": 1, "kind": {"mainz": 2}}, "kind: unknown key; got 'mainz'; allowed: mains, steps, pairs"),
+        (
+            "telco",
+            {"seed": 1, "kind": {"mains": -1}},
+            "kind: mains: is not allowed; got -1; allowed: a whole number from 0",
+        ),
+        ("bakeoff", {"dataset": 3}, "dataset: is not allowed; got 3; allowed: text"),
+        ("bakeoff", {"noise": None}, "noise: is not allowed"),
+    ],
+)
+def test_an_option_of_a_wrong_type_is_named_with_what_is_allowed(
+    world: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        simulators.make(world, **options)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert simulators.make("telco-journey", seed=np.int64(3), best_fixed=np.float64(0.1), steps=2).seed == 3
