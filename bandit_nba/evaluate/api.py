@@ -66,6 +66,8 @@ def estimate(
     gaussian             V +- z se, delta method                                 about 100 expected weighted successes
     bootstrap            quantiles over 1,000 Poisson resamples                  Efron 1979; Chamandy et al. 2012
     student_t            V +- t(G - 1) se                                        as gaussian, for fewer customers
+    skewed_t             t(c - 1), c customers carry sum u^2; the end on the     Satterthwaite 1946; Hall 1992; few and
+                         skewed side further out by an Edgeworth term            heavy weights
     hoeffding            mean +- (b - a) sqrt(ln(2/alpha) / (2 n))               Hoeffding 1963; finite ranges
     empirical_bernstein  mean +- sqrt(2 S^2 L/n) + 7 (b-a) L/(3 (n-1)),          Maurer and Pontil 2009; finite ranges
                          L = ln(4/alpha)
@@ -76,9 +78,9 @@ def estimate(
     robust_sequence      mixture of bets 1 + b (x - g) on the same               arXiv 2210.11133
     ==================== ======================================================= =======================================
 
-    Repeated customers (`groups`): gaussian, student_t and bootstrap sum contributions by customer; hoeffding and
-    empirical_bernstein bound the sum of a customer; clopper_pearson, cressie_read and el widen by the design effect;
-    the sequences hold for the decisions made in their order and say in `warnings` that they promise no more.
+    Repeated customers (`groups`): gaussian, student_t, skewed_t and bootstrap sum contributions by customer; hoeffding
+    and empirical_bernstein bound the sum of a customer; clopper_pearson, cressie_read and el widen by the design
+    effect; the sequences hold for the decisions made in their order and say in `warnings` that they promise no more.
     hoeffding, empirical_bernstein and the sequences bound the policy's value from unnormalised contributions, whatever
     the point estimator; clipping or shrinking moves what the first two cover.
 

@@ -7,7 +7,10 @@
 | dr    | E_n[sum_t g^t (w_{0:t} (r_t - q_t) + w_{0:t-1} v_t)]           | Jiang and Li 2016, arXiv 1511.03722 |
 
 n journeys, w_{0:t} the product of the weights of steps 0..t. The product loses its effective sample exponentially fast
-(8 arms, epsilon .1, 20,000 customers: 23 at step 20), so horizons whose last step is below the floor are refused.
+(8 arms, epsilon .1, 20,000 customers: 23 at step 20), so horizons with a step below the floor are refused, and those of
+more than five steps. A floor on what was *drawn* lets through just those logs near it that lack their largest weights;
+a stricter one would do so, too (measured: it lowers coverage). So the interval allows for it, `skewed_t`, and a
+log whose mean cumulated weight is far from 1 is refused.
 """
 
 from collections.abc import Sequence
@@ -18,13 +21,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bandit_nba.errors import InputError, RefusedError
-from bandit_nba.evaluate.api import bounded_estimate
+from bandit_nba.evaluate.api import MEAN_WEIGHT_Z, bounded_estimate
 from bandit_nba.evaluate.estimators.precomputed import Precomputed, average
 from bandit_nba.evaluate.estimators.protocol import AnyArray, with_ones
 from bandit_nba.evaluate.result import ESS_FLOOR, Estimate
 from bandit_nba.evaluate.sample import FloatArray, IntArray, checked_sample, finite_vector
 
 JourneyEstimator = Literal["pdis", "wpdis", "dr"]
+INTERVALS = ("skewed_t", "gaussian", "student_t", "bootstrap")
+LONGEST = 5
+"""Steps up to which coverage was proved on played truth (`experiments/journey_ope`); longer claims need rollouts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +63,10 @@ def estimate_journeys(
     q_logged: ArrayLike | None = None,
     q_policy: ArrayLike | None = None,
     estimator: JourneyEstimator = "wpdis",
-    interval: str = "gaussian",
+    interval: str = "skewed_t",
     alpha: float = 0.05,
     ess_floor: float = ESS_FLOOR,
+    longest: int = LONGEST,
     rng: np.random.Generator | None = None,
 ) -> JourneyEstimate:
     """Value of a policy over the first `horizon` decisions of a journey.
@@ -77,23 +84,34 @@ def estimate_journeys(
     q_logged, q_policy
         For dr: expected discounted reward from this step to the horizon, of the logged arm and of the policy.
     interval
-        gaussian, student_t or bootstrap over journeys.
+        skewed_t, gaussian, student_t or bootstrap over journeys; the last three cover too seldom near the floor.
+    longest
+        Horizons above it are refused, whatever the log.
 
     Raises
     ------
     RefusedError
-        The effective sample size of some step is below `ess_floor`; the message says how far one can look.
+        The horizon is above `longest`; the effective sample size of some step is below `ess_floor` (the message says
+        how far one can look); or the cumulated weights of a step do not average 1 within four standard errors.
     """
     if estimator not in ("pdis", "wpdis", "dr"):
         raise InputError("no such estimator for journeys", where="estimator", got=estimator, allowed="pdis, wpdis, dr")
-    if interval not in ("gaussian", "student_t", "bootstrap"):
-        allowed = "gaussian, student_t, bootstrap"
-        raise InputError("no such interval for journeys", where="interval", got=interval, allowed=allowed)
+    if interval not in INTERVALS:
+        raise InputError("no such interval for journeys", where="interval", got=interval, allowed=", ".join(INTERVALS))
     if not 0 < discount <= 1:
         raise InputError("the discount is out of range", where="discount", got=discount, allowed="above 0, up to 1")
     table = _table(weights, rewards, journeys, steps, horizon, q_logged, q_policy, estimator)
+    if horizon > longest:
+        raise RefusedError(
+            "no estimate from a log is proved that far",
+            where="horizon",
+            got=horizon,
+            allowed=f"up to {longest} steps",
+            hint="roll the policy out in a simulator",
+        )
     ess = step_ess(table.products)
     _refuse_thin_steps(ess, ess_floor)
+    _refuse_wrong_means(table.products)
     sample = checked_sample(table.products[:, -1], table.rewards.sum(axis=1), reward_range=(-np.inf, np.inf))
     discounts = np.power(discount, np.arange(horizon), dtype=np.float64)
     built = (
@@ -171,6 +189,23 @@ def _refuse_thin_steps(ess: FloatArray, floor: float) -> None:
             got=len(ess),
             allowed=f"up to {first} steps (at least {floor:.0f} effective journeys)" if first else "none",
             hint="shorten the horizon, explore more, or roll the policy out in a simulator",
+        )
+
+
+def _refuse_wrong_means(products: FloatArray) -> None:
+    """Cumulated weights average 1, or propensities are wrong, or the heaviest weights were not drawn."""
+    n, means = len(products), products.mean(axis=0)
+    errors = products.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.zeros_like(means)
+    z = np.where(errors > 0, (means - 1.0) / np.where(errors > 0, errors, 1.0), 0.0)
+    wrong = np.abs(z) > MEAN_WEIGHT_Z
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        raise RefusedError(
+            f"at step {first} the mean weight of a journey is {means[first]:.3g} and should be 1 (z = {z[first]:.1f})",
+            where="horizon",
+            got=products.shape[1],
+            allowed=f"up to {first} steps" if first else "none",
+            hint="propensities are those of another policy, or the log lacks what this one would do; explore more",
         )
 
 

@@ -53,6 +53,30 @@ def test_empirical_bernstein_by_hand():
     assert actual.high == pytest.approx(0.1875 + half, abs=1e-12)
 
 
+def test_skewed_t_by_hand():
+    """w r of IPS is 0, 0, 0, 4: mean 1, influences u = -1/4 (three times) and 3/4.
+
+    sum u^2 = 12/16 = 3/4; sum u^4 = 84/256, so c = (9/16) (256/84) = 12/7; sum u^3 = 24/64, skewness = (3/8) /
+    (3/4)^1.5 = 1/sqrt(3); t with max(c - 1, 1) = 1 degree is 12.7062; se = 1 (unbiased); z = 1.959964.
+    """
+    actual = estimate([1.0, 1.0, 1.0, 4.0], [0.0, 0.0, 0.0, 1.0], estimator="ips", interval="skewed_t")
+
+    shift = (2 * 1.959964**2 + 1) / 6 / math.sqrt(3)
+    assert actual.low == pytest.approx(1 - 12.7062047, abs=1e-6)
+    assert actual.high == pytest.approx(1 + 12.7062047 + shift, abs=1e-5)
+
+
+def test_skewed_t_is_the_gaussian_where_no_decision_stands_out():
+    rng = np.random.default_rng(21)
+    rewards = (rng.random(200_000) < 0.5).astype(float)
+
+    wide = estimate(np.ones(200_000), rewards, interval="skewed_t")
+    plain = estimate(np.ones(200_000), rewards, interval="gaussian")
+
+    assert wide.low == pytest.approx(plain.low, abs=1e-3 * plain.half_width)
+    assert wide.high == pytest.approx(plain.high, abs=1e-3 * plain.half_width)
+
+
 def test_student_t_by_hand():
     actual = estimate(W, R, estimator="ips", interval="student_t")
 

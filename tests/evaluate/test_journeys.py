@@ -133,7 +133,7 @@ def test_rows_in_any_order_and_short_journeys():
 def test_a_horizon_without_effective_journeys_is_refused_with_the_one_that_works():
     # 4 arms, uniform log, epsilon .1 greedy policy: ESS falls by about 3 each step
     rng = np.random.default_rng(0)
-    n, horizon = 4000, 6
+    n, horizon = 4000, 5
     weights = np.where(rng.random((n, horizon)) < 0.25, 4 * 0.925, 4 * 0.025)
     columns = {"journeys": np.repeat(np.arange(n), horizon), "steps": np.tile(np.arange(horizon), n)}
 
@@ -146,6 +146,36 @@ def test_a_horizon_without_effective_journeys_is_refused_with_the_one_that_works
     assert 1 < allowed < horizon
     assert f"up to {allowed} steps" in caught.value.allowed
     assert min(found.ess_per_step) >= 200
+
+
+def test_horizons_beyond_the_proved_ones_are_refused_whatever_the_log():
+    n, horizon = 1000, 6
+    columns = {"journeys": np.repeat(np.arange(n), horizon), "steps": np.tile(np.arange(horizon), n)}
+
+    with pytest.raises(RefusedError, match="proved that far") as caught:
+        estimate_journeys(np.ones(n * horizon), np.zeros(n * horizon), **columns, horizon=horizon)
+    found = estimate_journeys(np.ones(n * horizon), np.zeros(n * horizon), **columns, horizon=horizon, longest=6)
+
+    assert caught.value.allowed == "up to 5 steps"
+    assert "simulator" in caught.value.hint
+    assert found.ess_per_step == (1000.0,) * 6
+
+
+def test_weights_that_do_not_average_one_are_refused_with_the_step_from_which():
+    # the policy always plays an arm that the log plays in half of the journeys; its largest weights are missing at
+    # step 1: means 1 and .8, the second 9 standard errors off (sd of 0 or 1.6: .8; .2 / (.8 / sqrt(1600)) = 10)
+    n = 1600
+    weights = np.column_stack([np.tile([2.0, 0.0], n // 2), np.tile([1.6, 0.0], n // 2)])
+    flat = {"journeys": np.repeat(np.arange(n), 2), "steps": np.tile([0, 1], n)}
+    cumulated = np.column_stack(
+        [weights[:, 0], np.divide(weights[:, 1], weights[:, 0], where=weights[:, 0] > 0, out=np.ones(n))]
+    )
+
+    with pytest.raises(RefusedError, match=r"at step 1 the mean weight of a journey is 0\.8 .*z = -10\.0") as caught:
+        estimate_journeys(cumulated.ravel(), np.ones(2 * n), **flat, horizon=2)
+
+    assert caught.value.allowed == "up to 1 steps"
+    assert estimate_journeys(cumulated.ravel(), np.ones(2 * n), **flat, horizon=1).estimate.value == 1.0
 
 
 def test_components_per_customer_by_full_enumeration():

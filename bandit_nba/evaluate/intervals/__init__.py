@@ -10,12 +10,14 @@ from bandit_nba.evaluate.intervals.gaussian import gaussian
 from bandit_nba.evaluate.intervals.hoeffding import hoeffding
 from bandit_nba.evaluate.intervals.protocol import Interval
 from bandit_nba.evaluate.intervals.robust_sequence import robust_sequence
+from bandit_nba.evaluate.intervals.skewed_t import skewed_t
 from bandit_nba.evaluate.intervals.student_t import student_t
 
 INTERVALS: dict[str, Interval] = {
     "gaussian": gaussian,
     "bootstrap": bootstrap,
     "student_t": student_t,
+    "skewed_t": skewed_t,
     "hoeffding": hoeffding,
     "empirical_bernstein": empirical_bernstein,
     "clopper_pearson": clopper_pearson,
