@@ -114,8 +114,8 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 def _sql(statement: Insert, backend: str, rows: int = 1) -> str:
     """The text for so many rows; places of values hold no parenthesis."""
     text = str(statement.compile(dialect=_POSITIONAL[backend]))
-    head, values, rest = text.partition(" VALUES (")
-    places, end, tail = rest.partition(")")
+    head, _, rest = text.partition(" VALUES (")
+    places, _, tail = rest.partition(")")
     return f"{head} VALUES {', '.join([f'({places})'] * rows)}{tail}"
 
 
