@@ -9,48 +9,33 @@
 Where the queue is so long already that its answer would come too late, a request is refused at once: the client can go
 elsewhere, and what waits is answered in time instead of everything too late.
 
-A request has one ticket (see `ticket`), so that only one of them reaches log and client.
+A page of requests goes this way as one, with one order to the decider and one alarm for each promise in it; but ticket
+and answer are each item's own, so that it is answered as it would be alone (see `under_way`).
 """
 
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from bandit_nba.errors import NbaError, StoreBusyError, StoreError
+from bandit_nba.errors import StoreBusyError, StoreError
 from bandit_nba.online.alarms import Alarms
 from bandit_nba.online.answering import Answer
 from bandit_nba.online.messages import DecisionRequest
 from bandit_nba.online.ticket import Ticket
+from bandit_nba.online.under_way import Answered, Pending, Promise, UnderWay
 from bandit_nba.store.group_commit import GroupCommit
 from bandit_nba.workspace.service import Channel
-
-Pending = tuple[DecisionRequest, Ticket]
 
 RESERVE_S = 0.1
 """What the safe policy gets of the channel's time, at most half of it: a thread switch and a commit need some ms."""
 CROWDED = 0.5
 """A request waits in the queue for at most this share of its time: the rest is for its own batch, for the way here and
 back, and for what the estimate is out by."""
-GRACE_S = 10.0
-"""How long a commit under way at the deadline is waited for: only its end can tell whether the answer is kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Promise:
-    """What a channel promises. ordinary_s: what the decider has before the safe policy starts, and then has safe_s."""
-
-    ordinary_s: float
-    safe_s: float
-    may_say_nothing: bool
-
-    @classmethod
-    def of(cls, channel: Channel) -> "_Promise":
-        safe_s = min(channel.deadline_s / 2, RESERVE_S)
-        return cls(channel.deadline_s - safe_s, safe_s, channel.unwritable == "no_action")
+PAGE_ITEM_S = 0.005
+"""What each item of a page adds to its channel's deadline: who sends a page does not wait at a screen."""
 
 
 class Punctual:
@@ -73,110 +58,79 @@ class Punctual:
         self.decider = decider
         self.safe = safe
         self.not_durable = not_durable
-        self._promises = {name: _Promise.of(channel) for name, channel in channels.items()}
+        self._promises = {name: _promise(channel) for name, channel in channels.items()}
 
-    def ask(self, request: DecisionRequest, *, longer_s: float = 0.0) -> "asyncio.Future[Answer]":
+    def ask(self, request: DecisionRequest) -> "asyncio.Future[Answer]":
         """The answer, within the channel's deadline.
-
-        longer_s: what is granted beyond the deadline, to an item of a page.
 
         Raises
         ------
         StoreBusyError
             At once, where the queue is full or too long for the channel's deadline.
         """
-        if request.decision_id is None:  # both answers must bear the same id
-            request = msgspec.structs.replace(request, decision_id=uuid.uuid4().hex)
-        promise = self._promises.get(request.channel)
-        if promise is None:  # the decider refuses it
-            return self.decider.submit_async((request, Ticket()))
-        if self.decider.wait_s > CROWDED * (promise.ordinary_s + longer_s):
-            self.counts["shed"] += 1
-            raise StoreBusyError("too many wait already", hint="the same request may be sent again")
-        return _Asked(self, request, promise, longer_s).answer
+        promise = self._promises.get(request.channel, _UNDECLARED)
+        if self._is_too_long(promise):
+            raise self._shed()
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        way = UnderWay(self, (_pending(request),), answer, lambda answers: _resolve(answer, answers[0]))
+        way.begin({promise: (0,)})
+        return answer
 
+    async def ask_page(self, requests: Sequence[DecisionRequest]) -> list[Answered]:
+        """What becomes of each request, in their order, each as it would be alone; what `ask` raises stands there."""
+        longer_s = PAGE_ITEM_S * len(requests)
+        answers: list[Answered | None] = [None] * len(requests)
+        pending: list[Pending] = []
+        by_promise: dict[Promise, list[int]] = {}
+        for place, request in enumerate(requests):
+            promise = self._promises.get(request.channel, _UNDECLARED)
+            if self._is_too_long(promise, longer_s=longer_s, behind=len(pending)):
+                answers[place] = self._shed()
+            else:
+                by_promise.setdefault(promise, []).append(len(pending))
+                pending.append(_pending(request))
+        found = iter(await self._all(pending, by_promise, longer_s=longer_s))
+        return [next(found) if answer is None else answer for answer in answers]
 
-class _Asked:
-    """One request on its way."""
-
-    def __init__(self, punctual: Punctual, request: DecisionRequest, promise: _Promise, longer_s: float) -> None:
-        self._punctual = punctual
-        self._pending = request, Ticket()
-        self._promise = promise
-        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._work = [punctual.decider.submit_async(self._pending)]
-        self._bell = punctual.alarms.set(self, promise.ordinary_s + longer_s, self._fall_back)
-        self._work[0].add_done_callback(self._decided)
-        self.answer.add_done_callback(self._done)
-
-    def _decided(self, decided: "asyncio.Future[Answer]") -> None:
-        error = None if decided.cancelled() else decided.exception()
-        if self.answer.done() or decided.cancelled():
-            return
-        if error is None:
-            self.answer.set_result(decided.result())
-        elif not isinstance(error, StoreError):
-            self.answer.set_exception(error)
-        elif not self._safe_at_work():
-            self._fail(error)
-
-    def _fall_back(self) -> None:
-        self._bell = self._punctual.alarms.set(self, self._promise.safe_s, self._give_up)
+    async def _all(
+        self, pending: Sequence[Pending], by_promise: Mapping[Promise, Sequence[int]], *, longer_s: float
+    ) -> Sequence[Answered]:
+        if not pending:
+            return []
+        answers: asyncio.Future[Sequence[Answered]] = asyncio.get_running_loop().create_future()
+        way = UnderWay(self, pending, answers, answers.set_result)
         try:
-            self._work.append(self._punctual.safe.submit_async(self._pending))
-        except StoreError:
-            return  # its queue is full: wait for the decider
-        self._work[1].add_done_callback(self._fell_back)
+            way.begin(by_promise, longer_s=longer_s)
+        except StoreError as error:
+            return [error] * len(pending)
+        return await answers
 
-    def _fell_back(self, made: "asyncio.Future[Answer]") -> None:
-        error = None if made.cancelled() else made.exception()
-        if self.answer.done() or made.cancelled():
-            return
-        if error is None:
-            self._punctual.counts["late"] += 1
-            self.answer.set_result(made.result())
-        elif self._work[0].done():  # the decider has failed before
-            self._fail(error)
+    def _is_too_long(self, promise: Promise, *, longer_s: float = 0.0, behind: int = 0) -> bool:
+        """Whether a request that has so many others of its page before it would wait too long in the queue."""
+        return self.decider.wait_s(behind=behind) > CROWDED * (promise.ordinary_s + longer_s)
 
-    def _safe_at_work(self) -> bool:
-        return len(self._work) > 1 and not self._work[1].done()
+    def _shed(self) -> StoreBusyError:
+        self.counts["shed"] += 1
+        return StoreBusyError("too many wait already", hint="the same request may be sent again")
 
-    def _fail(self, error: BaseException) -> None:
-        """Neither could log an answer."""
-        if self._promise.may_say_nothing and self._pending[1].take():
-            self._say_nothing()
-        else:
-            self._refuse(error)
 
-    def _give_up(self) -> None:
-        if not self._pending[1].take():  # a commit is under way
-            self._bell = self._punctual.alarms.set(self, GRACE_S, self._commit_too_long)
-        elif self._promise.may_say_nothing:
-            self._say_nothing()
-        else:
-            self._punctual.counts["overdue"] += 1
-            self._refuse(StoreBusyError("no answer could be kept in time", hint="the same request may be sent again"))
+def _promise(channel: Channel) -> Promise:
+    safe_s = min(channel.deadline_s / 2, RESERVE_S)
+    return Promise(channel.deadline_s - safe_s, safe_s, channel.unwritable == "no_action")
 
-    def _commit_too_long(self) -> None:
-        self._refuse(StoreBusyError("a commit takes too long"))
 
-    def _say_nothing(self) -> None:
-        try:
-            answer = self._punctual.not_durable(self._pending[0])
-        except NbaError as error:
-            self._refuse(error)
-        else:
-            self._punctual.counts["not_durable"] += 1
-            self.answer.set_result(answer)
+_UNDECLARED = _promise(Channel())
+"""Of requests for a channel that there is not: the decider refuses them, in no more time than others have."""
 
-    def _refuse(self, error: BaseException) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(error)
 
-    def _done(self, answer: "asyncio.Future[Answer]") -> None:
-        """Answered, or the client has gone, and then nothing more is written: nobody would ever see it."""
-        self._punctual.alarms.take_off(self, self._bell)
-        if answer.cancelled():
-            self._pending[1].take()
-        for work in self._work:
-            work.cancel()
+def _pending(request: DecisionRequest) -> Pending:
+    if request.decision_id is None:  # whoever answers, the answer must bear the same id
+        request = msgspec.structs.replace(request, decision_id=uuid.uuid4().hex)
+    return request, Ticket()
+
+
+def _resolve(future: "asyncio.Future[Answer]", answered: Answered) -> None:
+    if isinstance(answered, Answer):
+        future.set_result(answered)
+    else:
+        future.set_exception(answered)

@@ -8,7 +8,6 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import ParamSpec, Self, TypeVar
 
@@ -41,7 +40,8 @@ from bandit_nba.online.model_feed import ModelFeed, Registry, StoredModels
 from bandit_nba.online.overriding import Overriding
 from bandit_nba.online.picking import Picking
 from bandit_nba.online.profiles import ProfileBook
-from bandit_nba.online.punctual import Pending, Punctual
+from bandit_nba.online.punctual import Punctual
+from bandit_nba.online.under_way import Answered, Pending
 from bandit_nba.store import contacts as contact_store
 from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.archive.restore import Archive
@@ -162,16 +162,16 @@ class Replica:
         """Seconds since the epoch by the clock that decides."""
         return self._clock()
 
-    def decide(self, request: DecisionRequest, *, longer_s: float = 0.0) -> "asyncio.Future[Answer]":
+    def decide(self, request: DecisionRequest) -> "asyncio.Future[Answer]":
         """The answer, once it is on disk, within its channel's deadline; see `punctual`.
 
         Raises `StoreBusyError` at once if the queue is full.
         """
-        return self.punctual.ask(request, longer_s=longer_s)
+        return self.punctual.ask(request)
 
-    def together(self) -> AbstractContextManager[None]:
-        """What `decide` is asked inside goes to the decider at once; never around an `await`."""
-        return self._decisions.together()
+    async def decide_page(self, requests: Sequence[DecisionRequest]) -> list[Answered]:
+        """What becomes of each request, once all of it is on disk; each item as it would be alone."""
+        return await self.punctual.ask_page(requests)
 
     def collect(self, outcomes: Sequence[Outcome]) -> "asyncio.Future[list[Collected]]":
         """What became of each outcome, once those kept are on disk. Raises `StoreBusyError` if the queue is full."""

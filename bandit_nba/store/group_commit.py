@@ -2,6 +2,8 @@
 
 Nothing is delayed to fill a batch: while one batch commits, the next gathers by itself, so that a lone client pays for
 a thread switch only and a thousand clients share each fsync.
+
+Who has many items hands them over as one order: one place in the queue, and one call back once all have their results.
 """
 
 import asyncio
@@ -12,9 +14,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from bandit_nba.errors import NbaError, StoreBusyError, StoreError
@@ -26,6 +27,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Handle = Callable[[list[T]], Sequence[R | Exception]]
+Told = Callable[[Sequence[R | Exception]], object]
 SWITCH_S = 0.000_5
 """A busy thread lets go of the interpreter after this long.
 
@@ -33,21 +35,39 @@ sqlite3 gives the interpreter's lock away at every row. Beside an event loop tha
 out Python's 5 ms each time: 95 rows a second, against 8,000 with 0.5 ms; with 256 clients of one loop 2,200 and 5,200.
 """
 
-_AsyncAnswers = dict[asyncio.AbstractEventLoop, list[tuple["asyncio.Future[R]", R | Exception]]]
 
+class Order(Generic[T, R]):
+    """Items that were handed over together.
 
-@dataclass(frozen=True)
-class _Waiting(Generic[T, R]):
-    """An item and who waits for it: a thread's future, or an event loop's."""
+    results: of the first so many items; it grows with each batch, after its commit. begun: how many items have been
+    taken from the queue. told: called with all results, in `loop`, or by the queue's thread where that is None. wanted:
+    asked before items are taken; False where the client has gone. cut: why the items that had not begun never will.
+    """
 
-    item: T
-    future: "Future[R] | asyncio.Future[R]"
+    __slots__ = ("begun", "cut", "items", "loop", "results", "told", "wanted")
 
-    def wanted(self) -> bool:
-        """False where the client has gone; from then on a thread's future can no longer be cancelled."""
-        if isinstance(self.future, Future):
-            return self.future.set_running_or_notify_cancel()
-        return not self.future.done()
+    def __init__(
+        self,
+        items: Sequence[T],
+        *,
+        told: Told[R],
+        wanted: Callable[[], bool],
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self.items = items
+        self.results: list[R | Exception] = []
+        self.begun = 0
+        self.loop = loop
+        self.told = told
+        self.wanted = wanted
+        self.cut: StoreError | None = None
+
+    def complete(self) -> bool:
+        """Whether all results are there; what was cut has its error by then."""
+        if self.cut is not None and len(self.results) == self.begun:
+            self.results += _for_each(self.cut, len(self.items) - self.begun)
+            self.begun = len(self.items)
+        return len(self.results) == len(self.items)
 
 
 class GroupCommit(Generic[T, R]):
@@ -68,10 +88,13 @@ class GroupCommit(Generic[T, R]):
         self._max_queued = max_queued
         self._max_batch = max_batch
         self._name = name
-        self._queue: deque[_Waiting[T, R]] = deque()
-        self._changed = threading.Condition(threading.Lock())
+        self._queue: deque[Order[T, R]] = deque()
+        self._waiting = 0
+        self._guard = threading.Lock()
+        self._bell = threading.Lock()
+        """Held but for the moment in which it is rung; the thread waits for it. Cheaper than a condition."""
+        self._bell.acquire()
         self._idle = False
-        self._held = False
         self._closed = False
         self._failure: StoreError | None = None
         self._pace = Pace()
@@ -83,12 +106,11 @@ class GroupCommit(Generic[T, R]):
     @property
     def waiting(self) -> int:
         """How many items wait for their turn."""
-        return len(self._queue)
+        return self._waiting
 
-    @property
-    def wait_s(self) -> float:
-        """For how long an item that came now would probably wait, seconds; by the batches of late."""
-        return self._pace.wait_s(len(self._queue) + self._at_work)
+    def wait_s(self, *, behind: int = 0) -> float:
+        """For how long an item that came now, behind so many others, would probably wait, seconds."""
+        return self._pace.wait_s(self._waiting + self._at_work + behind)
 
     @property
     def failure(self) -> StoreError | None:
@@ -106,67 +128,78 @@ class GroupCommit(Generic[T, R]):
             If it is closed.
         """
         future: Future[R] = Future()
-        self._put(_Waiting(item, future))
+        # From `wanted` on the future can no longer be cancelled.
+        self._put(Order((item,), told=lambda r: _resolve(future, r), wanted=future.set_running_or_notify_cancel))
         return future
 
     def submit_async(self, item: T) -> "asyncio.Future[R]":
         """Hand over an item from a running event loop; raises as `submit` does."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._put(_Waiting(item, future))
+        self.hand_over((item,), told=lambda r: _resolve_wanted(future, r), wanted=lambda: not future.done())
         return future
 
-    @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
-        """Wake the thread once for all that is handed over inside: a page is one batch, not its first item and a rest.
+    def hand_over(self, items: Sequence[T], *, told: Told[R], wanted: Callable[[], bool]) -> Order[T, R]:
+        """Hand over items from a running event loop, see `Order`; those for which there is no room are not in it.
 
-        For one event loop, and never around an `await`.
+        Raises as `submit` does, where there is room for none.
         """
-        self._held = True
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._held = False
-                if self._idle and self._queue:
-                    self._changed.notify()
+        order: Order[T, R] = Order(items, told=told, wanted=wanted, loop=asyncio.get_running_loop())
+        self._put(order)
+        return order
 
     def close(self, *, drain_s: float) -> bool:
         """Take nothing new, finish what waits for at most `drain_s` seconds, and fail the rest; True if none was left.
 
         A batch that is being committed when the time is up is still answered, by its own outcome.
         """
-        with self._changed:
+        with self._guard:
             self._closed = True
-            self._changed.notify()
+            self._ring()
         self._thread.join(drain_s)
-        with self._changed:
-            left = list(self._queue)
-            self._queue.clear()
         error = StoreError("was closed before its turn", where=self._name, hint="send it again")
-        self._answer([waiting for waiting in left if waiting.wanted()], _for_each(error, len(left)))
+        with self._guard:
+            left, self._waiting = list(self._queue), 0
+            self._queue.clear()
+            for order in left:
+                order.cut = error
+            complete = [order for order in left if order.complete()]  # of the others a part is at work
+        _tell([order for order in complete if order.wanted()])
         return not left and not self._thread.is_alive()
 
-    def _put(self, waiting: _Waiting[T, R]) -> None:
-        with self._changed:
+    def _put(self, order: Order[T, R]) -> None:
+        with self._guard:
             if self._closed:
                 raise StoreError("is closed", where=self._name)
-            if len(self._queue) >= self._max_queued:
+            room = self._max_queued - self._waiting
+            if room <= 0:
                 raise StoreBusyError(
                     "queue is full",
                     where=self._name,
-                    got=len(self._queue),
+                    got=self._waiting,
                     allowed=f"{self._max_queued} waiting",
                     hint="try again after a moment",
                 )
-            self._queue.append(waiting)
-            if self._idle and not self._held:
-                self._changed.notify()
+            if len(order.items) > room:
+                order.items = order.items[:room]
+            self._queue.append(order)
+            self._waiting += len(order.items)
+            self._ring()
+
+    def _ring(self) -> None:
+        """Wake the thread if it waits: once, whoever else rings before it is awake."""
+        if self._idle:
+            self._idle = False
+            self._bell.release()
 
     def _run(self) -> None:
         while batch := self._take():
-            wanted = [waiting for waiting in batch if waiting.wanted()]
-            if wanted:
-                self._answer(wanted, self._timed([waiting.item for waiting in wanted]))
+            self._do(batch)
+            del batch  # while the thread waits, it keeps nobody's request
+
+    def _do(self, batch: Sequence[tuple[Order[T, R], Sequence[T]]]) -> None:
+        wanted = [(order, items) for order, items in batch if order.wanted()]
+        if wanted:
+            self._give(wanted, self._timed([item for _, items in wanted for item in items]))
 
     def _timed(self, items: list[T]) -> Sequence[R | Exception]:
         begun = time.perf_counter()
@@ -176,14 +209,27 @@ class GroupCommit(Generic[T, R]):
         self._pace.took(len(items), time.perf_counter() - begun)
         return results
 
-    def _take(self) -> list[_Waiting[T, R]]:
-        """Whatever waits, at most `max_batch`; empty once it is closed and drained."""
-        with self._changed:
-            while not self._queue and not self._closed:
+    def _take(self) -> list[tuple[Order[T, R], Sequence[T]]]:
+        """Whatever waits, at most `max_batch` items, by order; empty once it is closed and drained."""
+        while True:
+            with self._guard:
+                if self._queue or self._closed:
+                    return self._taken()
                 self._idle = True
-                self._changed.wait()
-            self._idle = False
-            return [self._queue.popleft() for _ in range(min(len(self._queue), self._max_batch))]
+            self._bell.acquire()
+
+    def _taken(self) -> list[tuple[Order[T, R], Sequence[T]]]:
+        taken, room = [], self._max_batch
+        while self._queue and room:
+            order = self._queue[0]
+            items = order.items[order.begun : order.begun + room]
+            order.begun += len(items)
+            room -= len(items)
+            if order.begun == len(order.items):
+                self._queue.popleft()
+            taken.append((order, items))
+        self._waiting -= self._max_batch - room
+        return taken
 
     def _results(self, items: list[T]) -> Sequence[R | Exception]:
         try:
@@ -216,18 +262,15 @@ class GroupCommit(Generic[T, R]):
         wrapped.__cause__ = error
         return wrapped
 
-    def _answer(self, answered: Sequence[_Waiting[T, R]], results: Sequence[R | Exception]) -> None:
-        """Wake threads at once, and each event loop once per batch rather than once per item."""
-        by_loop: _AsyncAnswers[R] = {}
-        for waiting, result in zip(answered, results, strict=False):
-            if isinstance(waiting.future, asyncio.Future):
-                by_loop.setdefault(waiting.future.get_loop(), []).append((waiting.future, result))
-            elif isinstance(result, Exception):
-                waiting.future.set_exception(result)
-            else:
-                waiting.future.set_result(result)
-        for loop, answers in by_loop.items():
-            _wake(loop, answers)
+    def _give(self, taken: Sequence[tuple[Order[T, R], Sequence[T]]], results: Sequence[R | Exception]) -> None:
+        """Each order its part; who has all is told."""
+        at = 0
+        with self._guard:
+            for order, items in taken:
+                order.results += results[at : at + len(items)]
+                at += len(items)
+            complete = [order for order, _ in taken if order.complete()]
+        _tell(complete)
 
 
 def _for_each(error: StoreError, count: int) -> list[Exception]:
@@ -238,16 +281,32 @@ def _for_each(error: StoreError, count: int) -> list[Exception]:
     return copies
 
 
-def _wake(loop: asyncio.AbstractEventLoop, answers: list[tuple["asyncio.Future[R]", R | Exception]]) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed: all its clients have gone
-        loop.call_soon_threadsafe(_resolve, answers)
-
-
-def _resolve(answers: list[tuple["asyncio.Future[R]", R | Exception]]) -> None:
-    for future, result in answers:
-        if future.done():  # the client has gone meanwhile
-            continue
-        if isinstance(result, Exception):
-            future.set_exception(result)
+def _tell(orders: Sequence[Order[T, R]]) -> None:
+    """Tell threads at once, and wake each event loop once per batch rather than once per order."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Order[T, R]]] = {}
+    for order in orders:
+        if order.loop is None:
+            order.told(order.results)
         else:
-            future.set_result(result)
+            by_loop.setdefault(order.loop, []).append(order)
+    for loop, waiting in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # the loop is closed: all its clients have gone
+            loop.call_soon_threadsafe(_tell_each, waiting)
+
+
+def _tell_each(orders: Sequence[Order[T, R]]) -> None:
+    for order in orders:
+        order.told(order.results)
+
+
+def _resolve_wanted(future: "asyncio.Future[R]", results: Sequence[R | Exception]) -> None:
+    if not future.done():  # else the client has gone meanwhile
+        _resolve(future, results)
+
+
+def _resolve(future: "Future[R] | asyncio.Future[R]", results: Sequence[R | Exception]) -> None:
+    (result,) = results
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

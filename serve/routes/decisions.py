@@ -1,6 +1,5 @@
 """Decisions: ask for one, activate it, look at it."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import cast
 
@@ -9,30 +8,29 @@ import msgspec
 from bandit_nba.decide import slate_log
 from bandit_nba.decide.labels import LANGUAGES, Language
 from bandit_nba.decide.record import DecisionRecord, logged
-from bandit_nba.errors import NbaError, UnknownIdError
-from bandit_nba.online.answering import Answer, moment
+from bandit_nba.errors import UnknownIdError
+from bandit_nba.online.answering import moment
 from bandit_nba.online.explaining import ExplanationAnswer
 from bandit_nba.online.messages import (
     DecisionAnswer,
     DecisionRequest,
-    Message,
     OverrideAnswer,
     OverrideRequest,
     PickAnswer,
     PickRequest,
 )
 from bandit_nba.online.replica import Replica
+from bandit_nba.online.under_way import Answered
 from serve import examples
 from serve import problem as problems
-from serve.endpoint import JSON, MIB, NDJSON, Call, Operation, Reply, problem_of
+from serve.decision_page import page_reply, status_of
+from serve.doorman import Caller
+from serve.endpoint import JSON, MIB, NDJSON, Call, Operation, Reply
 from serve.page import PageReader
 from serve.refusal import Refused
 from serve.wire import Choice, DecisionPage, LoggedDecision, LoggedPlace, LoggedSlate, Removed, arm_apart, state_of
 
 _REQUEST = msgspec.json.Decoder(DecisionRequest)
-PAGE_ITEM_S = 0.005
-"""What each item of a page adds to its channel's deadline: who sends a page does not wait at a screen."""
-
 _PAGE = PageReader(DecisionRequest)
 _OVERRIDE = msgspec.json.Decoder(OverrideRequest)
 _PICK = msgspec.json.Decoder(PickRequest)
@@ -45,16 +43,11 @@ def operations(replica: Replica) -> list[Operation]:
         request = _REQUEST.decode(call.body)
         call.caller.require_channel(request.channel)
         answer = await replica.decide(request)
-        return Reply(_status(answer), answer.body)
+        return Reply(status_of(answer), answer.body)
 
     async def decide_page(call: Call) -> Reply:
         items = _PAGE.read(call)
-        longer_s = PAGE_ITEM_S * len(items)
-        with replica.together():
-            asked = [_asked(replica, call, item, longer_s=longer_s) for item in items]
-        answers = await _answers(asked)
-        results = [_result(item, answer) for item, answer in zip(items, answers, strict=True)]
-        return Reply(_page_status(results), msgspec.json.encode({"results": results}))
+        return page_reply(items, await _page(replica, call.caller, items))
 
     async def activate(call: Call) -> Reply:
         return await told(await replica.activate(await own(call)))
@@ -184,51 +177,23 @@ def operations(replica: Replica) -> list[Operation]:
     ]
 
 
-def _asked(
-    replica: Replica, call: Call, item: DecisionRequest | msgspec.ValidationError, *, longer_s: float
-) -> "asyncio.Future[Answer] | Exception":
-    """The answer to one item of a page once it is there, or why there will be none."""
+async def _page(replica: Replica, caller: Caller, items: Sequence[DecisionRequest | Exception]) -> list[Answered]:
+    """What became of each item, as it would be alone."""
+    refused: list[Exception | None] = [_refusal(caller, item) for item in items]
+    asked = [item for item, error in zip(items, refused, strict=True) if error is None]
+    answers = iter(await replica.decide_page(cast(list[DecisionRequest], asked)))
+    return [next(answers) if error is None else error for error in refused]
+
+
+def _refusal(caller: Caller, item: DecisionRequest | Exception) -> Exception | None:
     if not isinstance(item, DecisionRequest):
         return item
-    try:
-        call.caller.require_channel(item.channel)
-        return replica.decide(item, longer_s=longer_s)
-    except (NbaError, Refused) as error:
-        return error
-
-
-async def _answers(asked: Sequence["asyncio.Future[Answer] | Exception"]) -> list[Answer | BaseException]:
-    waiting = [one for one in asked if isinstance(one, asyncio.Future)]
-    there = iter(await asyncio.gather(*waiting, return_exceptions=True))
-    return [one if isinstance(one, Exception) else next(there) for one in asked]
-
-
-class _Result(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """`DecisionResult` with the decision's bytes as they are stored."""
-
-    decision_id: str | None
-    status: int
-    decision: msgspec.Raw | None = None
-    problem: problems.Problem | None = None
-
-
-def _result(item: DecisionRequest | msgspec.ValidationError, answer: Answer | BaseException) -> _Result:
-    decision = item.decision_id if isinstance(item, DecisionRequest) else None
-    if isinstance(answer, Answer):
-        return _Result(decision_id=decision, status=_status(answer), decision=msgspec.Raw(answer.body))
-    problem = problem_of(answer)
-    return _Result(decision_id=decision, status=problem.status, problem=problem)
-
-
-def _page_status(results: Sequence[_Result]) -> int:
-    found = {result.status for result in results}
-    if found == {201}:
-        return 201
-    return 200 if found <= {200, 201} else 207
-
-
-def _status(answer: Answer) -> int:
-    return 201 if answer.durable and not answer.replayed else 200
+    if caller.limited:
+        try:
+            caller.require_channel(item.channel)
+        except Refused as error:
+            return error
+    return None
 
 
 def _logged(record: DecisionRecord, overridden_by: OverrideAnswer | None, *, now_s: float) -> LoggedDecision:

@@ -172,14 +172,14 @@ def test_a_locked_store_is_told_item_by_item_in_time(directory: Path) -> None:
         time.sleep(0.5)  # both deciders get the lock now, and must write nothing
         rows, counts = logged(replica), replica._decision_counts()
 
-    assert took_s < DEADLINE_S + 2 * SLACK_S
+    assert took_s < DEADLINE_S + SLACK_S
     web, email, second, wrong = answers
     assert isinstance(web, StoreBusyError)
     assert isinstance(second, StoreBusyError)
     assert (read(email).arm, read(email).durable) == ("no_action", False)
-    assert isinstance(wrong, InputError | StoreError)  # it has no deadline, and waits for the decider
+    assert isinstance(wrong, InputError | StoreBusyError)  # nobody came to look at it
     assert rows == {}
-    assert (counts["overdue"], counts["not_durable"]) == (2, 1)
+    assert (counts["overdue"], counts["not_durable"]) == (2 + isinstance(wrong, StoreBusyError), 1)
 
 
 def test_a_broken_store_is_told_at_once(directory: Path) -> None:

@@ -53,19 +53,119 @@ def test_each_item_gets_its_own_result_and_whatever_waits_is_one_batch() -> None
     assert commits.close(drain_s=1.0)
 
 
-def test_what_is_handed_over_together_is_one_batch() -> None:
+def test_an_order_is_done_in_its_order_by_batches_and_told_once() -> None:
+    """25 items behind one that is inside, ten at a time; what comes behind them shares their last batch."""
     gate = Gate()
-    commits = commits_of(gate, max_batch=100)
-    with commits.together():
-        futures = [commits.submit(i) for i in range(50)]
-        assert not gate.entered.wait(0.05)
+    commits = commits_of(gate)
+    told: list[list[int | Exception]] = []
 
-    assert [f.result(10.0) for f in futures] == [2 * i for i in range(50)]
-    assert gate.batches == [list(range(50))]
-    with commits.together():
-        pass
-    assert commits.submit(7).result(10.0) == 14
-    assert commits.close(drain_s=1.0)
+    async def clients() -> int:
+        with gate.closed(commits):
+            order = commits.hand_over(range(1, 26), told=lambda r: told.append(list(r)), wanted=lambda: True)
+            after = commits.submit_async(100)
+            assert (commits.waiting, order.results) == (26, [])
+        return await after
+
+    assert asyncio.run(clients()) == 200
+    assert told == [[2 * i for i in range(1, 26)]]
+    assert gate.batches == [[0], list(range(1, 11)), list(range(11, 21)), [*range(21, 26), 100]]
+    commits.close(drain_s=1.0)
+
+
+def test_results_of_an_order_stand_there_as_soon_as_they_are_committed_and_not_before() -> None:
+    gate = Gate()
+    commits = commits_of(gate, max_batch=2)
+
+    async def watch() -> list[list[int | Exception]]:
+        seen = []
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        gate.open.clear()
+        order = commits.hand_over([1, 2, 3], told=lambda _: done.set_result(None), wanted=lambda: True)
+        while not gate.entered.is_set():
+            await asyncio.sleep(0.001)
+        seen.append(list(order.results))
+        gate.open.set()
+        await done
+        seen.append(list(order.results))
+        return seen
+
+    assert asyncio.run(watch()) == [[], [2, 4, 6]]
+    commits.close(drain_s=1.0)
+
+
+def test_of_an_order_there_is_taken_what_has_room() -> None:
+    gate = Gate()
+    commits = commits_of(gate, max_queued=3)
+
+    async def clients() -> tuple[list[int | Exception], int]:
+        told: asyncio.Future[list[int | Exception]] = asyncio.get_running_loop().create_future()
+        with gate.closed(commits):
+            order = commits.hand_over([1, 2, 3, 4, 5], told=lambda r: told.set_result(list(r)), wanted=lambda: True)
+            with pytest.raises(StoreBusyError, match="queue is full"):
+                commits.hand_over([6], told=print, wanted=lambda: True)
+        return await told, len(order.items)
+
+    assert asyncio.run(clients()) == ([2, 4, 6], 3)
+    commits.close(drain_s=1.0)
+
+
+def test_an_order_whose_client_has_gone_ends_where_it_was() -> None:
+    gate = Gate()
+    commits = commits_of(gate, max_batch=2)
+    wanted = True
+    told: list[object] = []
+
+    async def leave() -> int:
+        nonlocal wanted
+        with gate.closed(commits):
+            commits.hand_over([1, 2, 3, 4], told=told.append, wanted=lambda: wanted)
+            stays = commits.submit_async(5)
+            wanted = False
+        return await stays
+
+    assert asyncio.run(leave()) == 10
+    assert gate.batches == [[0], [5]]
+    assert told == []
+    commits.close(drain_s=1.0)
+
+
+def test_one_poisoned_item_of_an_order_fails_alone() -> None:
+    def handle(items: list[int]) -> list[int]:
+        if 3 in items:
+            raise ZeroDivisionError("three")
+        return [2 * item for item in items]
+
+    commits = commits_of(handle)
+
+    async def client() -> list[int | Exception]:
+        told: asyncio.Future[list[int | Exception]] = asyncio.get_running_loop().create_future()
+        commits.hand_over(range(1, 6), told=lambda r: told.set_result(list(r)), wanted=lambda: True)
+        return await told
+
+    results = asyncio.run(client())
+    assert [r for r in results if not isinstance(r, Exception)] == [2, 4, 8, 10]
+    assert isinstance(results[2], StoreError)
+    commits.close(drain_s=1.0)
+
+
+def test_an_order_of_which_a_part_is_at_work_when_the_time_is_up_is_told_of_both_parts() -> None:
+    gate = Gate()
+    commits = commits_of(gate, max_batch=2)
+
+    async def client() -> list[int | Exception]:
+        told: asyncio.Future[list[int | Exception]] = asyncio.get_running_loop().create_future()
+        gate.open.clear()
+        commits.hand_over([1, 2, 3], told=lambda r: told.set_result(list(r)), wanted=lambda: True)
+        while not gate.entered.is_set():
+            await asyncio.sleep(0.001)
+        assert not await asyncio.to_thread(commits.close, drain_s=0.05)
+        gate.open.set()
+        return await asyncio.wait_for(told, 5.0)
+
+    first, second, third = asyncio.run(client())
+    assert (first, second) == (2, 4)
+    assert isinstance(third, StoreError)
+    assert "closed before its turn" in str(third)
 
 
 def test_nothing_is_answered_before_the_handler_returns() -> None:
