@@ -37,6 +37,7 @@ _DEFAULTS = re.compile(r"^defaults[ \t]*$", re.MULTILINE)
 _SERVICE = re.compile(r"^frontend http_frontend[ \t]*$", re.MULTILINE)
 _REPLICA = re.compile(r"^(    server \S+ \S+:\d+ check)(?!.* backup)", re.MULTILINE)
 _REPLICAS = re.compile(r"^    http-reuse always[ \t]*$", re.MULTILINE)
+_NO_ROUTE = re.compile(r'^    http-request return status 404 content-type text/plain lf-string "Path .*$', re.MULTILINE)
 _ERRORS = re.compile(r"^\s*errorfile 50[234] .*\n", re.MULTILINE)
 _WATCHED = "/healthz /readyz /metrics"
 _BUSY = "The service is busy", "busy", 503, "more requests are at hand than can be answered in time"
@@ -85,6 +86,8 @@ def mended(configuration: str, *, private: Sequence[int], directory: Path) -> st
     ]
     configuration = _DEFAULTS.sub(_section("defaults", [*limits, *answers]), configuration)
     configuration = _SERVICE.sub(_section("frontend http_frontend", [_WHILE_STOPPING]), configuration)
+    # Every path is the application's: where Ray knows no route it has not started yet, and 404 would be wrong.
+    configuration = _NO_ROUTE.sub(lambda _: f"    {_refusal(_PROBLEMS[503], 'TRUE')}", configuration)
     configuration = _REPLICA.sub(rf"\1 maxconn {AT_WORK}", configuration)
     return _REPLICAS.sub(_section("    http-reuse always", _WHEN_FULL), configuration)
 

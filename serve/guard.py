@@ -44,9 +44,14 @@ def guarded(name: str, directory: Path) -> Iterator[None]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def own(directory: Path) -> None:
-    """Note in `directory` whose it is: this process, when it started (ids come again), and where ids are counted."""
-    (directory / OWNER).write_text(f"{_started(os.getpid())}\n{_counted_where()}")
+def own(directory: Path, name: str) -> None:
+    """Note in `directory` whose it is: this process, when it began (ids come again), where ids are counted, `name`."""
+    (directory / OWNER).write_text(f"{_started(os.getpid())}\n{_counted_where()}\n{name}")
+
+
+def ending(parent: Path, prefix: str) -> bool:
+    """Whether processes of a killed service of this user are still there: its guard ends them within seconds."""
+    return any(processes_of(_note(folder)[2], folder) for folder in parent.glob(f"{prefix}*") if _is_left_over(folder))
 
 
 def sweep(parent: Path, prefix: str) -> list[Path]:
@@ -60,12 +65,18 @@ def sweep(parent: Path, prefix: str) -> list[Path]:
 def _is_left_over(folder: Path) -> bool:
     """A folder without a note is somebody else's, or just being made."""
     try:
-        owner, _, where = (folder / OWNER).read_text().partition("\n")
+        owner, where, _ = _note(folder)
         mine = folder.lstat().st_uid == os.getuid() and not folder.is_symlink()
     except OSError:
         return False
     number = owner.partition(" ")[0]
     return mine and number.isdigit() and where == _counted_where() != "" and _started(int(number)) != owner
+
+
+def _note(folder: Path) -> tuple[str, str, str]:
+    """What `own` has written: owner, where ids are counted, and the service's name ("" in a note without one)."""
+    owner, where, name, *_ = [*(folder / OWNER).read_text().split("\n"), "", ""]
+    return owner, where, name
 
 
 def _counted_where() -> str:

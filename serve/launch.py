@@ -22,13 +22,15 @@ from bandit_nba.online.replica import Replica
 from bandit_nba.workspace import Workspace
 from serve.app import create_app
 from serve.environment import free_ports, variables
-from serve.guard import guarded, own, sweep
+from serve.guard import ending, guarded, own, sweep
 from serve.hang_up import stop_listening
 
 READY_WITHIN_S = 90.0
 KEEP_ALIVE_S = 75
 REQUEST_WITHIN_S = 30.0
 HANG_UP_WITHIN_S = 3.0
+KILLED_ENDS_WITHIN_S = 15.0
+"""What a killed service has for its end: its guard gives Ray five seconds, and then ends what is left."""
 _OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray takes; nothing large is passed around
 _SHORT = Path("/tmp")  # noqa: S108 (mkdtemp makes a folder there that only its owner may read)
 _PREFIX = "nba-"
@@ -64,13 +66,14 @@ def run(workspace: Workspace, address: Address, *, replicas: int, on_ready: Call
         If the service does not become ready, or Ray was loaded before and has read its environment.
     """
     _refuse_loaded_ray()
+    _wait_for_the_killed(address)
     _refuse_taken(address)
     _rehearse(workspace)
     name = uuid.uuid4().hex
     # For sockets, Ray's files and logs: only the owner may look inside. Sockets want a short path.
     sweep(_SHORT, _PREFIX)
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_SHORT))
-    own(directory)
+    own(directory, name)
     with guarded(name, directory):
         os.environ.update(variables(directory, free_ports(), name=name))
         try:
@@ -92,13 +95,27 @@ def _refuse_loaded_ray() -> None:
         raise RefusedError("Ray is loaded already in this process", hint="start the service in a process of its own")
 
 
-def _refuse_taken(address: Address) -> None:
+def _wait_for_the_killed(address: Address) -> None:
+    """While a service that was killed keeps the port: its guard is about to end what is left of it."""
+    give_up = time.monotonic() + KILLED_ENDS_WITHIN_S
+    while _taken(address) is not None and time.monotonic() < give_up and ending(_SHORT, _PREFIX):
+        time.sleep(0.1)
+
+
+def _taken(address: Address) -> OSError | None:
+    """Why the address cannot be listened on, None if it can."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address.host, address.port))
     except OSError as error:
+        return error
+    return None
+
+
+def _refuse_taken(address: Address) -> None:
+    if (error := _taken(address)) is not None:
         raise SettingsError(
             f"cannot be listened on ({error.strerror or error})",
             where=f"{address.host}:{address.port}",

@@ -20,6 +20,21 @@ class RayService(Process):
 
     def __init__(self, workspace: Path, shim: Path) -> None:
         super().__init__("replica", workspace, shim, "service")
+        self._starts = 0
+
+    def start(self) -> None:
+        """Start it, and remember that: see `wait_until_ready`."""
+        self._starts += 1
+        super().start()
+
+    def wait_until_ready(self) -> None:
+        """Until this very start says so: for some seconds replicas of a killed service still answer at its port."""
+        give_up = time.monotonic() + self.READY_WITHIN_S
+        while self.output.read_text().count("Ready at ") < self._starts:
+            if not self.alive or time.monotonic() > give_up:
+                raise RuntimeError(f"{self.name} does not get ready:\n{self.output.read_text()[-3_000:]}")
+            time.sleep(0.1)
+        super().wait_until_ready()
 
     def command(self) -> list[str]:
         """`nba serve`."""

@@ -23,6 +23,8 @@ frontend prometheus
 frontend http_frontend
     bind *:8080
     default_backend nba
+backend default_backend
+    http-request return status 404 content-type text/plain lf-string "Path \\'%[path]\\' not found."
 backend nba
     log global
     # Enable HTTP connection reuse for better performance
@@ -42,6 +44,15 @@ def test_private_ports_are_for_this_machine_and_the_service_for_all(tmp_path: Pa
         "bind *:8080",
         "bind 127.0.0.1:18404",
     ]
+
+
+def test_while_no_application_runs_the_answer_is_503_and_not_that_the_address_is_unknown(tmp_path: Path) -> None:
+    assert "http-request return status 404" in HAPROXY_CONFIG_TEMPLATE  # what is replaced, as Ray writes it
+    found = [line for line in HAPROXY_CONFIG_TEMPLATE.splitlines() if "return status 404" in line]
+
+    (line,) = mended(found[0], private=(), directory=tmp_path).splitlines()
+
+    assert line.startswith("    http-request return status 503 content-type application/problem+json hdr Retry-After 1")
 
 
 def test_requests_are_limited_in_time_and_number_and_no_trouble_is_called_a_500(tmp_path: Path) -> None:

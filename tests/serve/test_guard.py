@@ -92,11 +92,11 @@ def test_the_next_start_removes_what_a_killed_service_left_and_nothing_else(tmp_
     for folder in (left, alive, reused, foreign, elsewhere, other):
         folder.mkdir()
         (folder / "log").write_text("why it ended")
-    code = "import pathlib, sys; from serve.guard import own; own(pathlib.Path(sys.argv[1]))"
+    code = "import pathlib, sys; from serve.guard import own; own(pathlib.Path(sys.argv[1]), 'left')"
     environment = {**os.environ, "PYTHONPATH": str(Path(guard.__file__).parents[1])}
     for folder in (left, other):  # by processes that have ended since
         subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, check=True)
-    guard.own(alive)
+    guard.own(alive, "alive")
     mine = (alive / guard.OWNER).read_text().partition("\n")[2]
     (reused / guard.OWNER).write_text(f"{os.getpid()} 1\n{mine}")  # the id is in use again, by one that began later
     (elsewhere / guard.OWNER).write_text("99999999 1\npid:[1]")  # of another container, whose processes are not seen
@@ -104,3 +104,20 @@ def test_the_next_start_removes_what_a_killed_service_left_and_nothing_else(tmp_
     assert sorted(guard.sweep(tmp_path, "nba-")) == [left, reused]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["nba-2", "nba-4", "nba-5", "x"]
     assert guard.sweep(tmp_path, "nba-") == []
+
+
+def test_a_killed_service_is_ending_until_its_last_process_has_ended(tmp_path: Path) -> None:
+    folder = tmp_path / "nba-1"
+    folder.mkdir()
+    code = "import pathlib, sys; from serve.guard import own; own(pathlib.Path(sys.argv[1]), 'a-killed-service')"
+    environment = {**os.environ, "PYTHONPATH": str(Path(guard.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, check=True)
+    assert not guard.ending(tmp_path, "nba-")
+
+    marked = {**os.environ, guard.MARK: "a-killed-service"}
+    last = subprocess.Popen(["cat"], stdin=subprocess.PIPE, env=marked)
+    try:
+        assert guard.ending(tmp_path, "nba-")
+    finally:
+        last.communicate()
+    assert not guard.ending(tmp_path, "nba-")

@@ -116,7 +116,7 @@ def main(workspace: str, port: int) -> None:
 
     name = uuid.uuid4().hex
     directory = Path(tempfile.mkdtemp(prefix="nba-", dir="/tmp"))
-    own(directory)
+    own(directory, name)
     with guarded(name, directory):
         os.environ.update(variables(directory, free_ports(), name=name))
         address = launch.Address("127.0.0.1", port)
