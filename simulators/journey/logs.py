@@ -4,9 +4,11 @@ Everything that reads real logs reads these: `nba evaluate`, `nba report`, `nba 
 """
 
 import hashlib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -17,11 +19,12 @@ from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.record import DecisionRecord, Versions, records
 from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.errors import SettingsError
+from bandit_nba.learn.fates import fate
 from bandit_nba.learn.join import matures_at
 from bandit_nba.learn.learner import Learner
 from bandit_nba.online.answering import Deadlines, bodies
 from bandit_nba.online.definitions import register
-from bandit_nba.store import decisions, models, tables
+from bandit_nba.store import decisions, models, outcome_counts, outcomes, tables
 from bandit_nba.store.bulk import execute_many
 from bandit_nba.store.database import Database
 from bandit_nba.store.learning import LearningStore
@@ -115,7 +118,8 @@ class _Life:
             late = self._outcomes(requests, outcome, carried_out)
             with self.database.write() as connection:
                 decisions.insert(connection, rows)
-                execute_many(connection, _OUTCOMES, late)
+                execute_many(connection, _OUTCOMES, [tuple(row.values()) for row in late])
+                outcome_counts.add(connection, self._fates(connection, late), shard=0)
             made, heard = made + len(rows), heard + len(late)
             on_step(self.state, outcome)
         return Lived(decisions=made, outcomes=heard, models=self.published, state=self.state)
@@ -168,9 +172,9 @@ class _Life:
             answers=bodies(decided, deadlines, versions),
         )
 
-    def _outcomes(self, requests: Requests, outcome: Outcome, carried_out: Bools) -> list[tuple[object, ...]]:
+    def _outcomes(self, requests: Requests, outcome: Outcome, carried_out: Bools) -> list[dict[str, Any]]:
         """Rows of the table `outcomes`: one acceptance for each response, when it is received."""
-        rows: list[tuple[object, ...]] = []
+        rows: list[dict[str, Any]] = []
         for i in (outcome.responded & carried_out).nonzero()[0].tolist():
             decision = requests.ids[i]
             at = float(requests.decided_at[i] + outcome.delay_s[i])
@@ -185,8 +189,17 @@ class _Life:
                 "payload_sha256": _sha256(f"o-{decision}"),
                 "slot": None,
             }
-            rows.append(tuple(row.get(name) for name in tables.outcomes.c.keys()))  # noqa: SIM118 (columns, not a dict)
+            rows.append({name: row.get(name) for name in tables.outcomes.c.keys()})  # noqa: SIM118 (no dict)
         return rows
+
+    def _fates(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> Counter[str]:
+        """What becomes of these outcomes, as if each had been received at its time; the service counts them so."""
+        named = outcomes.named(connection, {row["decision"] for row in rows})
+        rewards = self.workspace.rewards
+        return Counter(
+            fate(rewards, row["type"], "", received_at=row["received_at"], named=named.get(row["decision"]))
+            for row in rows
+        )
 
 
 def _sha256(text: str) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import simulators
 from bandit_nba.decide.audit import audit
 from bandit_nba.evaluate.stored import read_log
 from bandit_nba.online.replica import Replica
-from bandit_nba.store import decisions
+from bandit_nba.store import decisions, outcome_counts
 from bandit_nba.store.database import Database
 from bandit_nba.store.past import StoredPast, past_records
 from bandit_nba.workspace import inspect_workspace, open_workspace
@@ -69,6 +70,27 @@ def test_the_log_says_what_the_world_did(tmp_path: Path) -> None:
     assert {i: float(r) for i, r in zip(log.ids, log.reward, strict=True)} == earned
     assert sum(earned.values()) > 10
     assert np.isclose(log.probability[log.chosen].min(), min(r.propensity or 1.0 for r in records))
+
+
+def test_the_status_tells_what_became_of_the_worlds_answers(tmp_path: Path) -> None:
+    """Answers within the horizon count, later ones are late: as the world's own delays say, all of them."""
+    world = _world()
+    write_workspace(tmp_path / "shop", world)
+    expected = Counter[str]()
+
+    def watch(_: State, outcome: Outcome) -> None:
+        expected["counts"] += int(outcome.reward.sum())
+        expected["late"] += int((outcome.responded & (outcome.reward == 0.0)).sum())
+
+    lived = live(tmp_path / "shop", world, n=150, steps=4, on_step=watch)
+    database = Database.open(open_workspace(tmp_path / "shop").database_url, create=False)
+    with database.read() as connection:
+        found = outcome_counts.read(connection)
+    database.close()
+
+    assert found == expected
+    assert found["late"] > 0
+    assert sum(found.values()) == lived.outcomes
 
 
 def test_the_log_tells_what_was_known_when_it_was_decided(tmp_path: Path) -> None:
