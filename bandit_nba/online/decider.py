@@ -41,13 +41,11 @@ from bandit_nba.online.messages import DecisionRequest
 from bandit_nba.online.ticket import Ticket
 from bandit_nba.store import contacts as contact_store
 from bandit_nba.store import decisions as decision_store
-from bandit_nba.store import definitions as definition_store
 from bandit_nba.store import failure
+from bandit_nba.store.asking import hold
 from bandit_nba.store.database import Database
 from bandit_nba.store.decisions import Stored
-from bandit_nba.store.learning import hold_horizon
 from bandit_nba.store.steady import steady
-from bandit_nba.store.straight import Straight
 from bandit_nba.workspace import Workspace
 
 log = logging.getLogger("nba.decider")
@@ -248,9 +246,9 @@ class Decider:
         committing = False
         try:
             with self._database.write_straight() as connection:
-                horizon = hold_horizon(connection)
-                in_force = definition_store.hold_catalogue(connection)
-                stale = _stale(connection, batch.versions)
+                held = hold(connection, batch.versions)
+                horizon, in_force = held.horizon, held.catalogue
+                stale = {c for c, version in batch.versions.items() if held.versions[c] != version}
                 current = [
                     r
                     for r in made
@@ -310,11 +308,3 @@ def _contacts(records: Sequence[DecisionRecord]) -> dict[str, list[Contact]]:
         if record.customer and (contacts := contacts_of(record)):
             made.setdefault(record.customer, []).extend(contacts)
     return made
-
-
-def _stale(connection: Straight, read: Mapping[str, int]) -> frozenset[str]:
-    """The customers whose contact state has changed since it was read."""
-    if not read:
-        return frozenset()
-    now = contact_store.lock_versions(connection, read)
-    return frozenset(customer for customer, version in read.items() if now[customer] != version)

@@ -26,6 +26,7 @@ from bandit_nba.online.brought import by_actions, engine_over
 from bandit_nba.online.messages import DecisionRequest
 from bandit_nba.online.recent_contacts import RecentContacts
 from bandit_nba.store import customers as customer_store
+from bandit_nba.store.asking import profiles_and_versions
 from bandit_nba.store.bulk import Session
 from bandit_nba.store.contacts import Needs, reached
 from bandit_nba.workspace import Workspace
@@ -115,14 +116,14 @@ class Making:
         return self.engine if asked.actions is None else engine_over(self.engine, asked.actions)
 
     def look(self, connection: Session, asked: Sequence[Asked]) -> Known:
-        """What is known of those who ask; one query for profiles, and two or more where there are contact rules."""
+        """What is known of those who ask: one query; more where there are contact rules and somebody is new."""
         keys = {a.customer for a in asked if a.customer}
         if not keys:
             return Known()
-        profiles = customer_store.profiles(connection, keys)
         if self.recent is None:
-            return Known(profiles=profiles)
-        contacts, versions = self.recent.look(connection, keys, now_s=self._clock())
+            return Known(profiles=customer_store.profiles(connection, keys))
+        profiles, versions = profiles_and_versions(connection, keys)
+        contacts = self.recent.look(connection, versions, now_s=self._clock())
         return Known(profiles=profiles, contacts=contacts, versions=versions)
 
     def make(self, asked: Sequence[Asked], known: Known, scorer: Scorer) -> list[DecisionRecord]:

@@ -7,7 +7,7 @@ are not served from here: an answer may be collected by a replica whose catalogu
 """
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from bandit_nba.decide.history import Contact
@@ -35,13 +35,10 @@ class RecentContacts:
         self._seen: dict[str, _Seen] = {}
         self._lock = threading.Lock()
 
-    def look(
-        self, connection: Session, customers: Collection[str], *, now_s: float
-    ) -> tuple[dict[str, Sequence[Contact]], dict[str, int]]:
-        """The contacts of those who have any, and everybody's version, as of the connection's snapshot."""
-        versions = contact_store.versions(connection, customers)
+    def look(self, connection: Session, versions: Mapping[str, int], *, now_s: float) -> dict[str, Sequence[Contact]]:
+        """The contacts of those who have any; versions: everybody's, read in the connection's snapshot."""
         if self._needs.answers:
-            return dict(contact_store.contacts(connection, customers, self._needs, now_s=now_s)), versions
+            return dict(contact_store.contacts(connection, list(versions), self._needs, now_s=now_s))
         seen = self._seen
         known: dict[str, Sequence[Contact]] = {}
         unknown = []
@@ -55,7 +52,7 @@ class RecentContacts:
             found = contact_store.contacts(connection, unknown, self._needs, now_s=now_s)
             self._keep({c: _Seen(versions[c], tuple(found.get(c, ())), now_s) for c in unknown})
             known.update(found)
-        return known, versions
+        return known
 
     def add(self, made: Mapping[str, Sequence[Contact]], read: Mapping[str, int]) -> None:
         """Contacts that were committed: each of these customers' version has been raised by one from that of `read`."""

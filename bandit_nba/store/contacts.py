@@ -124,9 +124,9 @@ def lock_versions(connection: Session, customers: Collection[str]) -> dict[str, 
 
 def raise_versions(connection: Session, customers: Collection[str]) -> None:
     """Tell that the contact state of `customers` has changed in this write transaction; "" is nobody."""
-    rows = [(customer, 1) for customer in sorted(set(customers)) if customer]
-    _lock(connection, [customer for customer, _ in rows])
-    execute_many(connection, _RAISE[backend_of(connection)], rows)
+    raised = sorted(set(customers) - {""})
+    _lock(connection, raised)
+    execute_many(connection, _RAISE[backend_of(connection)], [(customer, 1) for customer in raised])
 
 
 def _lock(connection: Session, customers: Collection[str]) -> None:

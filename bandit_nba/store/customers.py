@@ -107,4 +107,5 @@ _BY_KEY = sa.select(customers.c.customer, customers.c.profile).where(
     customers.c.customer.in_(sa.bindparam("keys", expanding=True))
 )
 _DECODER = msgspec.json.Decoder(dict[str, float | bool | str | tuple[str, ...]])
+decoded = _DECODER.decode  # a profile as it is stored
 _TIMES = msgspec.json.Decoder(dict[str, float])

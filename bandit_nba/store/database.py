@@ -3,15 +3,16 @@
 SQLite by default (WAL, synchronous=FULL: a commit that returned survives a power loss), PostgreSQL by its URL.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
 import sqlalchemy as sa
 
-from bandit_nba.errors import SettingsError, StoreError
+from bandit_nba.errors import SettingsError, StoreBusyError, StoreError
 from bandit_nba.store import failure, schema, sqlite
 from bandit_nba.store.straight import Straight
 from bandit_nba.store.turns import Turns
@@ -45,6 +46,13 @@ class Database:
         self._writer = writer
         self._turns = Turns() if writer.dialect.name == "sqlite" else None
         self._closed = False
+        self._straight_writer: sqlite3.Connection | None = None
+        self._idle_readers: list[sqlite3.Connection] = []
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether transactions are refused, since `close` was called."""
+        return self._closed
 
     @classmethod
     def open(cls, url: str | sa.URL, *, create: bool = True) -> "Database":
@@ -97,10 +105,14 @@ class Database:
 
         What an exception leaves is rolled back. One at a time per process on SQLite: never nest it.
         """
-        turn = self._turns.turn(wait_s=BUSY_S, where=self.where) if self._turns else nullcontext()
-        with turn, self._transaction(self._writer) as connection:
-            yield connection
-            self._check_kept(connection.connection.driver_connection)
+        with self._turn():
+            try:
+                with self._transaction(self._writer) as connection:
+                    yield connection
+                    self._check_kept(connection.connection.driver_connection)
+            except BaseException:
+                self._straight_writer = None  # its connection may be closed because of that
+                raise
 
     @contextmanager
     def read_straight(self) -> Iterator[Straight]:
@@ -108,9 +120,19 @@ class Database:
         if self._turns is None:
             with self.read() as connection:
                 yield Straight(connection.connection.driver_connection, "postgresql")
-        else:
-            with self._driven(self._reader, sqlite.begin_snapshot) as driver:
+            return
+        with _Meant(self, self._reader.dialect):
+            driver = self._idle_reader() or self._one_more_reader()
+            try:
+                sqlite.begin_snapshot(driver)
                 yield Straight(driver, "sqlite")
+                sqlite.commit(driver)
+            except BaseException:
+                driver.close()  # whatever it is: the next read begins with a fresh one
+                raise
+            self._idle_readers.append(driver)
+            if self._closed:
+                self._close_idle_readers()
 
     @contextmanager
     def write_straight(self) -> Iterator[Straight]:
@@ -118,17 +140,30 @@ class Database:
         if self._turns is None:
             with self.write() as connection:
                 yield Straight(connection.connection.driver_connection, "postgresql")
-        else:
-            turn = self._turns.turn(wait_s=BUSY_S, where=self.where)
-            with turn, self._driven(self._writer, lambda driver: sqlite.begin_immediate(driver, BUSY_S)) as driver:
+            return
+        with self._turn(), _Meant(self, self._writer.dialect):
+            driver = self._straight_writer or self._pooled_writer()
+            try:
+                sqlite.begin_immediate(driver, BUSY_S)
                 yield Straight(driver, "sqlite")
                 self._check_kept(driver)
+                sqlite.commit(driver)
+            except BaseException as error:
+                self._give_up(error)
+                raise
 
     def close(self) -> None:
         """Close all connections; transactions that begin later are refused."""
         self._closed = True
+        self._close_idle_readers()
         self._reader.dispose()
+        with contextlib.suppress(StoreBusyError), self._turn():
+            self._straight_writer = None
         self._writer.dispose()
+
+    def _turn(self) -> AbstractContextManager[None]:
+        """Among this process's writers; PostgreSQL needs none."""
+        return self._turns.turn(wait_s=BUSY_S, where=self.where) if self._turns else nullcontext()
 
     def _check_schema(self, *, create: bool) -> None:
         with self.read() as connection:
@@ -150,43 +185,70 @@ class Database:
     @contextmanager
     def _transaction(self, engine: sa.Engine) -> Iterator[sa.Connection]:
         with (
-            self._meant(engine.dialect),
+            _Meant(self, engine.dialect),
             engine.connect() as connection,
             _never_reused_after_damage(connection),
             connection.begin(),
         ):
             yield connection
 
-    @contextmanager
-    def _driven(self, engine: sa.Engine, begin: Callable[[Any], None]) -> Iterator[Any]:
-        """SQLite's own connection in a transaction; what is left open goes back by the pool's rollback."""
-        with self._meant(engine.dialect):
-            pooled = engine.raw_connection()
-            try:
-                begin(pooled.driver_connection)
-                yield pooled.driver_connection
-                sqlite.commit(cast(sqlite3.Connection, pooled.driver_connection))
-            except sqlite3.Error as error:
-                if (found := failure.meaning(error)) is not None and found.reopen:
-                    pooled.invalidate(error)
-                raise
-            finally:
-                pooled.close()
+    def _one_more_reader(self) -> sqlite3.Connection:
+        """A connection of our own: getting one from the pool and back costs more than a short read."""
+        pooled = self._reader.raw_connection()
+        driver = cast(sqlite3.Connection, pooled.driver_connection)
+        pooled.detach()
+        return driver
 
-    @contextmanager
-    def _meant(self, dialect: sa.Dialect) -> Iterator[None]:
-        """Errors as their callers know them, whichever way the statement took."""
-        if self._closed:
-            raise StoreError("is closed", where=self.where)
+    def _idle_reader(self) -> sqlite3.Connection | None:
         try:
-            yield
-        except (sa.exc.SQLAlchemyError, dialect.loaded_dbapi.Error) as error:
-            found = failure.meaning(error)
-            if found is not None:
-                raise failure.store_error(error, found, where=self.where) from error
-            if isinstance(error, dialect.loaded_dbapi.IntegrityError):
-                raise sa.exc.IntegrityError(None, None, error, hide_parameters=True) from error
-            raise
+            return self._idle_readers.pop()
+        except IndexError:
+            return None
+
+    def _close_idle_readers(self) -> None:
+        while (driver := self._idle_reader()) is not None:
+            driver.close()
+
+    def _pooled_writer(self) -> sqlite3.Connection:
+        """The pool's only connection, which whoever has the turn may use; it is asked for anew after each failure."""
+        pooled = self._writer.raw_connection()
+        self._straight_writer = cast(sqlite3.Connection, pooled.driver_connection)
+        pooled.close()
+        return self._straight_writer
+
+    def _give_up(self, error: BaseException) -> None:
+        """Leave nothing of a transaction behind: the pool rolls back what it gets, or opens a fresh connection."""
+        self._straight_writer = None
+        if self._closed:
+            return
+        pooled = self._writer.raw_connection()
+        found = failure.meaning(error) if isinstance(error, sqlite3.Error) else None
+        if found is not None and found.reopen:
+            pooled.invalidate(error)
+        pooled.close()
+
+
+class _Meant:
+    """Errors as their callers know them, whichever way the statement took."""
+
+    __slots__ = ("_database", "_dialect")
+
+    def __init__(self, database: Database, dialect: sa.Dialect) -> None:
+        self._database = database
+        self._dialect = dialect
+
+    def __enter__(self) -> None:
+        if self._database.is_closed:
+            raise StoreError("is closed", where=self._database.where)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or not isinstance(error, sa.exc.SQLAlchemyError | self._dialect.loaded_dbapi.Error):
+            return
+        found = failure.meaning(error)
+        if found is not None:
+            raise failure.store_error(error, found, where=self._database.where) from error
+        if isinstance(error, self._dialect.loaded_dbapi.IntegrityError):
+            raise sa.exc.IntegrityError(None, None, error, hide_parameters=True) from error
 
 
 @contextmanager

@@ -51,7 +51,7 @@ _LEASE = "learner"
 _CLOCK_LOCK = 7_243_501_339  # PostgreSQL advisory lock, any fixed number
 _SHARE_CLOCK_LOCK = f"SELECT pg_advisory_xact_lock_shared({_CLOCK_LOCK})"
 _HORIZON = "learning_horizon"
-_READ_HORIZON = f"SELECT value FROM meta WHERE name = '{_HORIZON}'"  # noqa: S608 (a constant); each writer asks this
+READ_HORIZON = f"SELECT value FROM meta WHERE name = '{_HORIZON}'"  # noqa: S608 (a constant); each writer asks this
 
 _NOT_IN_TIME = decisions.c.activate_by.is_not(None) & (
     decisions.c.activated_at.is_(None) | (decisions.c.activated_at > decisions.c.activate_by)
@@ -120,7 +120,7 @@ def stamp(connection: sa.Connection, clock: Callable[[], float]) -> float:
 
 
 def _horizon(connection: Session) -> float:
-    found = fetched(connection, _READ_HORIZON, ())
+    found = fetched(connection, READ_HORIZON, ())
     return float(found[0][0]) if found else float("-inf")
 
 

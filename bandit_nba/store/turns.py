@@ -39,11 +39,11 @@ class Turns:
             self._pass_on()
 
     def _acquire(self, wait_s: float) -> bool:
-        mine = threading.Event()
         with self._guard:
             if not self._held:
                 self._held = True
                 return True
+            mine = threading.Event()
             self._waiting.append(mine)
         if mine.wait(wait_s):
             return True

@@ -45,10 +45,10 @@ def test_two_deciders_that_remember_always_know_what_the_log_says(
             recent = decider._catalogues.current().recent
             assert recent is not None
             with database.read_straight() as connection:
-                found, versions = recent.look(connection, customers, now_s=clock.now_s)
+                versions = contact_store.versions(connection, customers)
+                found = recent.look(connection, versions, now_s=clock.now_s)
                 needs = needs_of(decider)
                 fresh = contact_store.contacts(connection, customers, needs, now_s=clock.now_s)
-                assert versions == contact_store.versions(connection, customers)
             since = clock.now_s - needs.lookback_s
             told = {c: sorted(one.decided_at for one in past if one.decided_at > since) for c, past in found.items()}
             assert {c: times for c, times in told.items() if times} == {
@@ -88,7 +88,7 @@ def test_rules_that_ask_for_answers_always_read(workspace: Workspace, database: 
     decider = Decider(under(workspace, RULE), database, Unlearned(), clock=clock)
     recent = RecentContacts(replace(needs_of(decider), answers=True))
     with database.read_straight() as connection:
-        recent.look(connection, ["x"], now_s=0.0)
+        recent.look(connection, {"x": 0}, now_s=0.0)
 
     assert not recent._seen
 
@@ -97,7 +97,7 @@ def test_it_holds_a_bounded_number_of_customers(workspace: Workspace, database: 
     decider = Decider(under(workspace, RULE), database, Unlearned(), clock=clock)
     recent = RecentContacts(needs_of(decider))
     with database.read_straight() as connection:
-        recent.look(connection, [f"x{i}" for i in range(MOST_CUSTOMERS)], now_s=0.0)
-        recent.look(connection, ["y"], now_s=0.0)
+        recent.look(connection, {f"x{i}": 0 for i in range(MOST_CUSTOMERS)}, now_s=0.0)
+        recent.look(connection, {"y": 0}, now_s=0.0)
 
     assert set(recent._seen) == {"y"}
