@@ -2,28 +2,15 @@
 
 import pandas as pd
 
-from experiments.runner.gaps import closed, paired, side_by_side
-from experiments.runner.plots import curves
+from experiments.runner.closing import closing
+from experiments.runner.gaps import paired
 from experiments.runner.report import Report
 
 
 def analyse(frame: pd.DataFrame) -> Report:
-    """Shares of the gap closed, over all rounds and in the last fifth, and learning curves."""
-    scenarios = sorted(frame["scenario"].unique())
-    online, late = closed(frame), closed(frame, "late")
-    return Report(
-        tables={
-            "individual_against_others": paired(frame, "individual"),
-            "individual_late_against_others": paired(frame, "individual", metric="late"),
-            "closed": side_by_side(online),
-            "closed_in_the_last_fifth": side_by_side(late),
-            "closed_with_errors": online,
-        },
-        words=("Share of the gap from uniform to the oracle that is closed, over all rounds; errors are over seeds.",),
-        figures={
-            "learning_curves": curves(
-                frame, "reward", scenarios=scenarios, xlabel="round", ylabel="mean reward so far"
-            ),
-            "regret": curves(frame, "regret", scenarios=scenarios, xlabel="round", ylabel="regret"),
-        },
-    )
+    """Gains over the others, shares of the gap closed, over all rounds and in the last fifth, and learning curves."""
+    gains = {
+        "individual_against_others": paired(frame, "individual"),
+        "individual_late_against_others": paired(frame, "individual", metric="late"),
+    }
+    return closing(frame, first=gains)

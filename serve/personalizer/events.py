@@ -4,6 +4,7 @@ import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -17,6 +18,7 @@ from bandit_nba.workspace.service import Personalizer
 from serve import problem as problems
 from serve.endpoint import Call, Operation, Reply
 from serve.examples import RANKED
+from serve.parameters import Parameters
 from serve.personalizer import wire
 from serve.personalizer.errors import explained
 from serve.personalizer.features import action_features, context_facts
@@ -194,97 +196,75 @@ def channel_of(settings: Personalizer, replica: Replica) -> str:
     return settings.channel or next(iter(replica.workspace.service.channels))
 
 
-def _single(events: Events, base: str, generation: str, query: dict[str, tuple[str, ...]]) -> list[Operation]:
-    return [
-        Operation(
-            method="POST",
-            path=f"{base}/rank",
-            name=f"{generation}GenerationRank",
-            scope="decide",
-            summary="Personalizer's rank: choose among the actions of the call.",
-            handler=events.rank,
-            takes=(wire.RankRequest,),
-            replies={201: (wire.RankResponse,)},
-            example=_RANK_EXAMPLE,
-            shows=RANKED,
-            refuses=problems.OF_STORE,
-            query=query,
-            explain=explained,
-        ),
-        Operation(
-            method="POST",
-            path=f"{base}/events/{{eventId}}/reward",
-            name=f"{generation}GenerationReward",
-            scope="outcome",
-            summary="Personalizer's reward.",
-            handler=events.reward,
-            takes=(wire.RewardRequest,),
-            example={"value": 1.0},
-            replies={204: ()},
-            refuses=problems.OF_STORE,
-            query=query,
-            explain=explained,
-        ),
-        Operation(
-            method="POST",
-            path=f"{base}/events/{{eventId}}/activate",
-            name=f"{generation}GenerationActivate",
-            scope="decide",
-            summary="Personalizer's activate: a deferred event was shown.",
-            handler=events.activate,
-            replies={204: ()},
-            refuses=(problems.REFUSED, *problems.OF_STORE),
-            query=query,
-            explain=explained,
-        ),
-    ]
+def _single(events: Events, base: str, generation: str, query: Parameters) -> list[Operation]:
+    rank = _call(
+        f"{base}/rank",
+        f"{generation}GenerationRank",
+        "Personalizer's rank: choose among the actions of the call.",
+        query,
+        scope="decide",
+        handler=events.rank,
+        takes=(wire.RankRequest,),
+        replies={201: (wire.RankResponse,)},
+        example=_RANK_EXAMPLE,
+        shows=RANKED,
+    )
+    reward = _call(
+        f"{base}/events/{{eventId}}/reward",
+        f"{generation}GenerationReward",
+        "Personalizer's reward.",
+        query,
+        scope="outcome",
+        handler=events.reward,
+        takes=(wire.RewardRequest,),
+        example={"value": 1.0},
+        replies={204: ()},
+    )
+    summary = "Personalizer's activate: a deferred event was shown."
+    return [rank, reward, _activate(events, base, f"{generation}GenerationActivate", summary, query)]
 
 
-def _multiple(events: Events, query: dict[str, tuple[str, ...]]) -> list[Operation]:
+def _multiple(events: Events, query: Parameters) -> list[Operation]:
     base = f"{SECOND}/multislot"
-    return [
-        Operation(
-            method="POST",
-            path=f"{base}/rank",
-            name="multiSlotRank",
-            scope="decide",
-            summary="Personalizer's rank for several slots.",
-            handler=events.rank_slots,
-            takes=(wire.MultiSlotRankRequest,),
-            replies={201: (wire.MultiSlotRankResponse,)},
-            example={**_RANK_EXAMPLE, "slots": [{"id": "hero", "baselineAction": "news"}]},
-            shows={"slots": [{"id": "hero", "rewardActionId": "sport"}], "eventId": "e-1"},
-            refuses=problems.OF_STORE,
-            query=query,
-            explain=explained,
-        ),
-        Operation(
-            method="POST",
-            path=f"{base}/events/{{eventId}}/reward",
-            name="multiSlotReward",
-            scope="outcome",
-            summary="Personalizer's reward of slots.",
-            handler=events.reward_slots,
-            takes=(wire.MultiSlotRewardRequest,),
-            example={"reward": [{"slotId": "hero", "value": 1.0}]},
-            replies={204: ()},
-            refuses=problems.OF_STORE,
-            query=query,
-            explain=explained,
-        ),
-        Operation(
-            method="POST",
-            path=f"{base}/events/{{eventId}}/activate",
-            name="multiSlotActivate",
-            scope="decide",
-            summary="Personalizer's activate for several slots.",
-            handler=events.activate,
-            replies={204: ()},
-            refuses=(problems.REFUSED, *problems.OF_STORE),
-            query=query,
-            explain=explained,
-        ),
-    ]
+    rank = _call(
+        f"{base}/rank",
+        "multiSlotRank",
+        "Personalizer's rank for several slots.",
+        query,
+        scope="decide",
+        handler=events.rank_slots,
+        takes=(wire.MultiSlotRankRequest,),
+        replies={201: (wire.MultiSlotRankResponse,)},
+        example={**_RANK_EXAMPLE, "slots": [{"id": "hero", "baselineAction": "news"}]},
+        shows={"slots": [{"id": "hero", "rewardActionId": "sport"}], "eventId": "e-1"},
+    )
+    reward = _call(
+        f"{base}/events/{{eventId}}/reward",
+        "multiSlotReward",
+        "Personalizer's reward of slots.",
+        query,
+        scope="outcome",
+        handler=events.reward_slots,
+        takes=(wire.MultiSlotRewardRequest,),
+        example={"reward": [{"slotId": "hero", "value": 1.0}]},
+        replies={204: ()},
+    )
+    summary = "Personalizer's activate for several slots."
+    return [rank, reward, _activate(events, base, "multiSlotActivate", summary, query)]
+
+
+def _activate(events: Events, base: str, name: str, summary: str, query: Parameters) -> Operation:
+    refuses = (problems.REFUSED, *problems.OF_STORE)
+    path = f"{base}/events/{{eventId}}/activate"
+    return _call(
+        path, name, summary, query, scope="decide", handler=events.activate, replies={204: ()}, refuses=refuses
+    )
+
+
+def _call(path: str, name: str, summary: str, query: Parameters, **more: Any) -> Operation:
+    """What all calls have in common."""
+    common: dict[str, Any] = {"method": "POST", "refuses": problems.OF_STORE, "explain": explained}
+    return Operation(path=path, name=name, summary=summary, query=query, **{**common, **more})
 
 
 def slot_name(slot: str) -> str:
