@@ -4,12 +4,12 @@ import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bandit_nba.cli.failure import reported
+from bandit_nba.cli.printing import print_json
 
 if TYPE_CHECKING:
     from bandit_nba.decide.audit import AuditResult
@@ -52,7 +52,7 @@ def audit(
     """
     found = _audit(directory, since=since, limit=limit, seed=seed, silent=as_json)
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode({**_as_dict(found), "ok": found.ok}), indent=2).decode())
+        print_json({**_as_dict(found), "ok": found.ok})
     else:
         _show(found, Console())
     if not found.ok:

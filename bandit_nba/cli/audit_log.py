@@ -1,18 +1,14 @@
 """`nba audit-log list|verify DIR`: who changed what and when, and whether anybody tampered with that."""
 
-import datetime
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bandit_nba.cli.failure import reported
+from bandit_nba.cli.opened import opened
+from bandit_nba.cli.printing import print_json, utc
 from bandit_nba.errors import InputError
-
-if TYPE_CHECKING:
-    from bandit_nba.store.database import Database
 
 app = typer.Typer()
 
@@ -38,14 +34,14 @@ def list_entries(
     """
     from bandit_nba.store import audit_log
 
-    with _database(directory) as database, database.read() as connection:
+    with opened(directory) as (_, database), database.read() as connection:
         entries = audit_log.newest(connection, limit=limit)
     if as_json:
-        _print({"entries": [{**vars(entry), "at": _utc(entry.at), "hash": entry.hash.hex()} for entry in entries]})
+        print_json({"entries": [{**vars(entry), "at": utc(entry.at), "hash": entry.hash.hex()} for entry in entries]})
         return
     for entry in entries:
         detail = " ".join(f"{name}={value}" for name, value in entry.detail.items() if value not in ("", None))
-        print(f"{entry.seq:>6}  {_utc(entry.at)}  {entry.actor}  {entry.action}  {entry.subject}  {detail}".rstrip())
+        print(f"{entry.seq:>6}  {utc(entry.at)}  {entry.actor}  {entry.action}  {entry.subject}  {detail}".rstrip())
 
 
 @app.command()
@@ -69,11 +65,11 @@ def verify(
     from bandit_nba.store import audit_log
 
     noted = _hash(head) if head else None
-    with _database(directory) as database, database.read() as connection:
+    with opened(directory) as (_, database), database.read() as connection:
         count, newest, broken = audit_log.verify(connection, head=noted)
     if as_json:
         content = {"ok": broken is None, "entries": count, "head": newest.hex()}
-        _print(content | ({"brokenAt": broken.seq, "why": broken.why} if broken else {}))
+        print_json(content | ({"brokenAt": broken.seq, "why": broken.why} if broken else {}))
     elif broken:
         print(f"entry {broken.seq} {broken.why}; the {count:,} before it hold")
     else:
@@ -90,25 +86,3 @@ def _hash(text: str) -> bytes:
     if len(found) != 32:
         raise InputError("is no hash", where="--head", got=text, allowed="64 hexadecimal digits, as printed")
     return found
-
-
-@contextmanager
-def _database(directory: Path) -> Iterator["Database"]:
-    from bandit_nba.store.database import Database
-    from bandit_nba.workspace import open_workspace
-
-    database = Database.open(open_workspace(directory).database_url, create=False)
-    try:
-        yield database
-    finally:
-        database.close()
-
-
-def _utc(at_s: float) -> str:
-    return datetime.datetime.fromtimestamp(at_s, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _print(content: object) -> None:
-    import msgspec
-
-    print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())

@@ -1,15 +1,14 @@
 """`nba backup DIR TARGET`: a workspace and its store in one verified directory, also while it serves."""
 
-import datetime
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bandit_nba.cli.failure import reported
+from bandit_nba.cli.printing import print_json, utc
 
 
 @reported
@@ -51,7 +50,7 @@ def backup(
             "bytes": sum(one.bytes for one in made.files),
             "salts": None if salts is None else str(salts),
         }
-        print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
+        print_json(content)
         return
     size = sum(one.bytes for one in made.files) / 1e6
     decisions = next(table.rows for table in made.tables if table.name == "decisions")
@@ -76,8 +75,3 @@ def rows_done(*, silent: bool) -> Progress:
         transient=True,
         disable=silent,
     )
-
-
-def utc(at_s: float) -> str:
-    """A time for people and machines."""
-    return datetime.datetime.fromtimestamp(at_s, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,14 +1,13 @@
 """`nba catalogue check|diff|apply|list DIR`: the actions of a workspace, and which of them are in force."""
 
-import datetime
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bandit_nba.cli.failure import as_dict, block, reported
+from bandit_nba.cli.opened import opened
+from bandit_nba.cli.printing import print_json, utc
 from bandit_nba.errors import NbaError
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from bandit_nba.catalogue.changes import Change
     from bandit_nba.store.database import Database
     from bandit_nba.store.definitions import InForce
-    from bandit_nba.workspace import Workspace
 
 app = typer.Typer()
 
@@ -35,7 +33,6 @@ def check(directory: Directory, *, as_json: AsJson = False) -> None:
 
       nba catalogue check shop --json
     """
-    import msgspec
 
     from bandit_nba.catalogue.rules import rule_count
     from bandit_nba.workspace import inspect_catalogue
@@ -44,7 +41,7 @@ def check(directory: Directory, *, as_json: AsJson = False) -> None:
     if as_json:
         version = catalogue.version if catalogue and not problems else None
         content = {"ok": not problems, "version": version, "problems": [as_dict(problem) for problem in problems]}
-        print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
+        print_json(content)
     elif catalogue and not problems:
         counts = f"{len(catalogue.actions):,} actions, {len(catalogue.arms):,} choices, {rule_count(catalogue):,} rules"
         print(f"catalogue.toml: sound; {counts}; version {catalogue.version}")
@@ -67,16 +64,16 @@ def diff(directory: Directory, *, as_json: AsJson = False) -> None:
     """
     from bandit_nba.catalogue.changes import in_words
 
-    with _opened(directory) as (workspace, database):
+    with opened(directory, create=True) as (workspace, database):
         found, changed = _compared(workspace.catalogue, database)
     if as_json:
-        _print({"inForce": found, "version": workspace.catalogue.version, "changes": changed})
+        print_json({"inForce": found, "version": workspace.catalogue.version, "changes": changed})
     elif found is None:
         print("No catalogue is in force yet: the first start of the service, or `nba catalogue apply`, takes this one.")
     elif not changed:
-        print(f"catalogue.toml is in force: version {found.version}, since {_utc(found.since)}.")
+        print(f"catalogue.toml is in force: version {found.version}, since {utc(found.since)}.")
     else:
-        print(f"In force since {_utc(found.since)}: version {found.version}.")
+        print(f"In force since {utc(found.since)}: version {found.version}.")
         print(f"In catalogue.toml, version {workspace.catalogue.version}, there is otherwise:")
         print("\n".join(f"  {line}" for line in in_words(changed)))
         print(f"Put it in force: nba catalogue apply {directory}")
@@ -99,15 +96,15 @@ def apply(directory: Directory, *, as_json: AsJson = False) -> None:
     from bandit_nba.catalogue.changes import in_words
     from bandit_nba.online import definitions
 
-    with _opened(directory) as (workspace, database):
+    with opened(directory, create=True) as (workspace, database):
         before, changed = _compared(workspace.catalogue, database)
         now = definitions.apply(workspace, database) if before is None or changed else before
     if as_json:
-        _print({"inForce": now, "changes": changed})
+        print_json({"inForce": now, "changes": changed})
         return
     if before is not None:
         print("\n".join(in_words(changed)) if changed else "Nothing has changed.")
-    print(f"In force since {_utc(now.since)}: version {now.version}.")
+    print(f"In force since {utc(now.since)}: version {now.version}.")
 
 
 @app.command("list")
@@ -128,28 +125,15 @@ def list_actions(directory: Directory, *, as_json: AsJson = False) -> None:
         raise problems[0]
     found = _in_force(directory)
     if as_json:
-        _print({"version": catalogue.version, "inForce": found, "actions": catalogue.actions})
+        print_json({"version": catalogue.version, "inForce": found, "actions": catalogue.actions})
         return
     rows = [("ID", "KIND", "GROUP", "VALUE", "VARIANTS", "CHANNELS", "TITLE"), *map(_row, catalogue.actions)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     if found is not None and found.version != catalogue.version:
-        print(f"\nNot in force: version {found.version} is, since {_utc(found.since)}.")
+        print(f"\nNot in force: version {found.version} is, since {utc(found.since)}.")
         print(f"Compare: nba catalogue diff {directory}")
-
-
-@contextmanager
-def _opened(directory: Path) -> Iterator[tuple["Workspace", "Database"]]:
-    from bandit_nba.store.database import Database
-    from bandit_nba.workspace import open_workspace
-
-    workspace = open_workspace(directory)
-    database = Database.open(workspace.database_url)
-    try:
-        yield workspace, database
-    finally:
-        database.close()
 
 
 def _compared(catalogue: "Catalogue", database: "Database") -> tuple["InForce | None", tuple["Change", ...]]:
@@ -180,16 +164,6 @@ def _in_force(directory: Path) -> "InForce | None":
             return catalogue_in_force(connection)
     finally:
         database.close()
-
-
-def _utc(at_s: float) -> str:
-    return datetime.datetime.fromtimestamp(at_s, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _print(content: object) -> None:
-    import msgspec
-
-    print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
 
 
 def _row(action: "Action") -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bandit_nba.cli.failure import as_dict, block, reported
+from bandit_nba.cli.printing import print_json
 
 if TYPE_CHECKING:
     from bandit_nba.workspace import Inspection, Workspace
@@ -28,7 +29,6 @@ def check(
 
       nba check shop --json
     """
-    import msgspec
 
     from bandit_nba.workspace import inspect_workspace
 
@@ -36,7 +36,7 @@ def check(
         raise next(iter(inspect_workspace(directory).problems))
     found = inspect_workspace(directory)
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(_as_dict(found)), indent=2).decode())
+        print_json(_as_dict(found))
     else:
         _show(found, directory)
     if found.problems:

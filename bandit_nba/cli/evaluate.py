@@ -5,13 +5,13 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from bandit_nba.cli.failure import reported
+from bandit_nba.cli.printing import print_json
 
 SHOWN_REJECTED = 10
 
@@ -71,7 +71,7 @@ def evaluate(
 
         found = judge_workspace(directory, model=model, fixed=fixed or [], alpha=alpha, now_s=now_s, rng=rng)
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        print_json(found)
         return
     console = Console()
     what = "slates" if slates else "decisions"

@@ -4,11 +4,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 
 from bandit_nba.cli.failure import reported
+from bandit_nba.cli.printing import print_json
 
 if TYPE_CHECKING:
     from bandit_nba.online.explaining import ExplanationAnswer
@@ -48,7 +48,7 @@ def explain(
     """
     found = _explained(directory, decision, lang)
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        print_json(found)
     else:
         _show(found, Console(soft_wrap=True))
 

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Callable
 from typing import ParamSpec
 
-import msgspec
 import typer
 
+from bandit_nba.cli.printing import print_json
 from bandit_nba.errors import NbaError
 
 P = ParamSpec("P")
@@ -25,7 +25,7 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
         except NbaError as error:
             print(block(error), file=sys.stderr)
             if kwargs.get("as_json") is True:
-                print(msgspec.json.format(msgspec.json.encode({"problem": as_dict(error)}), indent=2).decode())
+                print_json({"problem": as_dict(error)})
             raise typer.Exit(WRONG_INPUT) from None
 
     return run

@@ -1,21 +1,18 @@
 """`nba keys create|list|rotate|revoke DIR`: who may call the service, and for what."""
 
-import datetime
-import getpass
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bandit_nba.cli.failure import reported
+from bandit_nba.cli.opened import caller, opened
+from bandit_nba.cli.printing import print_json, utc
 
 if TYPE_CHECKING:
     from bandit_nba.access.grant import Grant
     from bandit_nba.access.key import Key
-    from bandit_nba.store.database import Database
     from bandit_nba.workspace import Workspace
 
 app = typer.Typer()
@@ -57,7 +54,7 @@ def create(
     from bandit_nba.settings import seconds
     from bandit_nba.store import keys
 
-    with _opened(directory) as (workspace, database), database.write() as connection:
+    with opened(directory, create=True) as (workspace, database), database.write() as connection:
         now_s = time.time()
         wanted = Grant(
             key_id="",
@@ -68,7 +65,7 @@ def create(
             rate_per_s=rate,
             per_day=per_day,
         )
-        made = keys.add(connection, wanted, actor=_actor(), now_s=now_s)
+        made = keys.add(connection, wanted, actor=caller(), now_s=now_s)
     _show_once(made, wanted, as_json=as_json)
 
 
@@ -85,11 +82,11 @@ def list_keys(directory: Directory, *, as_json: AsJson = False) -> None:
     """
     from bandit_nba.store import keys
 
-    with _opened(directory) as (_, database), database.read() as connection:
+    with opened(directory, create=True) as (_, database), database.read() as connection:
         grants = [grant for grant, _ in keys.every(connection)]
     now_s = time.time()
     if as_json:
-        _print({"keys": [_content(grant, now_s) for grant in grants]})
+        print_json({"keys": [_content(grant, now_s) for grant in grants]})
         return
     heads = ("ID", "CLIENT", "STATE", "SCOPES", "CHANNELS", "EXPIRES (UTC)", "LIMITS")
     rows: list[tuple[str, ...]] = [heads, *(_row(grant, now_s) for grant in grants)]
@@ -119,17 +116,17 @@ def rotate(
     from bandit_nba.settings import seconds
     from bandit_nba.store import keys
 
-    with _opened(directory) as (_, database), database.write() as connection:
+    with opened(directory, create=True) as (_, database), database.write() as connection:
         now_s = time.time()
         old = next((grant for grant, _ in keys.every(connection) if grant.key_id == key_id), None)
         if old is None:
             raise UnknownIdError("no such key", where="ID", got=key_id, hint="`nba keys list DIR` names all")
         if not old.live(now_s):
             raise RefusedError("the key has ended", where="ID", got=key_id, hint="`nba keys create` makes a new one")
-        made = keys.add(connection, old, actor=_actor(), now_s=now_s)
+        made = keys.add(connection, old, actor=caller(), now_s=now_s)
         until = now_s + seconds(overlap, where="--overlap")
-        keys.shorten(connection, key_id, expires_at=until, actor=_actor(), now_s=now_s)
-    _show_once(made, old, as_json=as_json, note=f"{key_id} works until {_utc(until)}")
+        keys.shorten(connection, key_id, expires_at=until, actor=caller(), now_s=now_s)
+    _show_once(made, old, as_json=as_json, note=f"{key_id} works until {utc(until)}")
 
 
 @app.command()
@@ -149,26 +146,13 @@ def revoke(
     from bandit_nba.online.gate import FOLLOW_EVERY_S
     from bandit_nba.store import keys
 
-    with _opened(directory) as (_, database), database.write() as connection:
-        ended = keys.revoke(connection, key_id, actor=_actor(), now_s=time.time())
+    with opened(directory, create=True) as (_, database), database.write() as connection:
+        ended = keys.revoke(connection, key_id, actor=caller(), now_s=time.time())
     time.sleep(2 * FOLLOW_EVERY_S)
     if as_json:
-        _print({"id": key_id, "revoked": ended})
+        print_json({"id": key_id, "revoked": ended})
     else:
         print(f"{key_id}: {'revoked' if ended else 'had been revoked before'}")
-
-
-@contextmanager
-def _opened(directory: Path) -> Iterator[tuple["Workspace", "Database"]]:
-    from bandit_nba.store.database import Database
-    from bandit_nba.workspace import open_workspace
-
-    workspace = open_workspace(directory)
-    database = Database.open(workspace.database_url)
-    try:
-        yield workspace, database
-    finally:
-        database.close()
 
 
 def _client(name: str) -> str:
@@ -192,17 +176,10 @@ def _channels(workspace: "Workspace", names: list[str]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _actor() -> str:
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return "cli"
-
-
 def _show_once(made: "Key", rights: "Grant", *, as_json: bool, note: str = "") -> None:
     if as_json:
         content = {"id": made.id, "key": made.text, "client": rights.client, "scopes": sorted(rights.scopes)}
-        _print(content | ({"note": note} if note else {}))
+        print_json(content | ({"note": note} if note else {}))
         return
     print(made.text)
     typer.echo("This is the only time that the key is shown: keep it now." + (f" {note}." if note else ""), err=True)
@@ -221,9 +198,9 @@ def _content(grant: "Grant", now_s: float) -> dict[str, object]:
         "state": _state(grant, now_s),
         "scopes": sorted(grant.scopes),
         "channels": sorted(grant.channels),
-        "createdAt": _utc(grant.created_at),
-        "expiresAt": None if grant.expires_at is None else _utc(grant.expires_at),
-        "revokedAt": None if grant.revoked_at is None else _utc(grant.revoked_at),
+        "createdAt": utc(grant.created_at),
+        "expiresAt": None if grant.expires_at is None else utc(grant.expires_at),
+        "revokedAt": None if grant.revoked_at is None else utc(grant.revoked_at),
         "ratePerS": grant.rate_per_s,
         "perDay": grant.per_day,
     }
@@ -238,16 +215,6 @@ def _row(grant: "Grant", now_s: float) -> tuple[str, ...]:
         _state(grant, now_s),
         " ".join(sorted(grant.scopes)),
         " ".join(sorted(grant.channels)) or "all",
-        "never" if grant.expires_at is None else _utc(grant.expires_at),
+        "never" if grant.expires_at is None else utc(grant.expires_at),
         ", ".join(limits) or "none",
     )
-
-
-def _utc(at_s: float) -> str:
-    return datetime.datetime.fromtimestamp(at_s, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _print(content: object) -> None:
-    import msgspec
-
-    print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())

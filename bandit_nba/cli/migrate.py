@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bandit_nba.cli.failure import reported
+from bandit_nba.cli.printing import print_json
 from bandit_nba.errors import StoreError
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ def migrate(
 
       pg_dump --file shop.sql nba && nba migrate shop --backed-up
     """
-    import msgspec
 
     from bandit_nba.store.migrate import migrate as bring_up_to_date
     from bandit_nba.workspace import open_workspace
@@ -44,7 +44,7 @@ def migrate(
         raise StoreError("there is no store yet", where=str(directory), hint="`nba serve DIR` makes it")
     if as_json:
         content = {"before": done.before, "after": done.after, "backup": str(done.backup) if done.backup else None}
-        print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
+        print_json(content)
     else:
         print(in_words(done))
 

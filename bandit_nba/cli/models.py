@@ -1,16 +1,15 @@
 """`nba models list|show|publish|rollback|verify DIR`: what was learned, what serves, and whether it is sound."""
 
-import datetime
-import getpass
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from bandit_nba.cli.failure import as_dict, block, reported
+from bandit_nba.cli.opened import caller, opened
+from bandit_nba.cli.printing import print_json, utc
 from bandit_nba.errors import InputError, ModelError, UnknownIdError
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from bandit_nba.store.database import Database
     from bandit_nba.store.models import ModelRow
     from bandit_nba.store.serving import Change
-    from bandit_nba.workspace import Workspace
 
 app = typer.Typer()
 
@@ -60,7 +58,7 @@ def list_models(
             {"serial": row.serial, "state": states.get(row.manifest.version, ""), **_summary(row.manifest)}
             for row in found
         ]
-        _print(
+        print_json(
             {
                 "serves": current,
                 "follows": last is None or not last.serves,
@@ -102,12 +100,12 @@ def show(directory: Directory, version: Version = "", *, as_json: AsJson = False
     concerned = [change for change in changes if manifest.version in (change.before, change.serves)]
     content = _content(manifest)
     if as_json:
-        _print({**content, "quarantined": away.why if away else "", "changes": [_change(c) for c in concerned]})
+        print_json({**content, "quarantined": away.why if away else "", "changes": [_change(c) for c in concerned]})
         return
     for name, value in content.items():
         print(f"{name:<16} {' '.join(f'{v:.4g}' for v in value) if isinstance(value, list) else value}")
     if away:
-        print(f"{'quarantined':<16} {_utc(away.at)} {away.why}")
+        print(f"{'quarantined':<16} {utc(away.at)} {away.why}")
     for change in concerned:
         print(f"{'change':<16} {_in_words(change)}")
 
@@ -143,11 +141,11 @@ def publish(
         raise InputError(
             "name a model, or say --newest", where="nba models publish", hint=f"nba models list {directory} names them"
         )
-    with _workspace(directory) as (workspace, database):
+    with opened(directory) as (workspace, database):
         if newest:
-            made = serving.follow(database, who=who or actor(), why=why)
+            made = serving.follow(database, who=caller(who), why=why)
         else:
-            made = serving.publish(workspace, database, version, who=who or actor(), why=why)
+            made = serving.publish(workspace, database, version, who=caller(who), why=why)
         _done(made, database, as_json=as_json)
 
 
@@ -175,8 +173,8 @@ def rollback(
     """
     from bandit_nba.online import serving
 
-    with _workspace(directory) as (workspace, database):
-        made = serving.roll_back(workspace, database, version, who=who or actor(), why=why)
+    with opened(directory) as (workspace, database):
+        made = serving.roll_back(workspace, database, version, who=caller(who), why=why)
         _done(made, database, as_json=as_json)
 
 
@@ -204,7 +202,7 @@ def verify(
     from bandit_nba.online import serving
     from bandit_nba.store import models
 
-    with _workspace(directory) as (workspace, database):
+    with opened(directory) as (workspace, database):
         versions = [version or _newest(database)]
         if every:
             with database.read() as connection:
@@ -215,7 +213,7 @@ def verify(
     wrong = damaged if every else refused
     if as_json:
         problems = {one: as_dict(error) for one, error in (refused | damaged).items()}
-        _print({"ok": not wrong, "verified": versions, "damaged": list(damaged), "problems": problems})
+        print_json({"ok": not wrong, "verified": versions, "damaged": list(damaged), "problems": problems})
     else:
         for error in (refused | damaged).values():
             print(f"{block(error)}\n")
@@ -250,14 +248,14 @@ def _tell(changes: "Sequence[Change]", *, follows: bool, directory: Path) -> Non
 def _in_words(change: "Change") -> str:
     what = {"follow": "follow the newest", "quarantine": f"quarantine {change.before}"}.get(change.what, change.what)
     serves = "" if change.what == "follow" else f", serves {change.serves}"
-    return f"{_utc(change.at)}  {what}{serves}  (before: {change.before})  by {change.who}" + (
+    return f"{utc(change.at)}  {what}{serves}  (before: {change.before})  by {change.who}" + (
         f": {change.why}" if change.why else ""
     )
 
 
 def _change(change: "Change") -> dict[str, object]:
     return {
-        "at": _utc(change.at),
+        "at": utc(change.at),
         "what": change.what,
         "before": change.before,
         "serves": change.serves,
@@ -272,7 +270,7 @@ def _done(made: "Change", database: "Database", *, as_json: bool) -> None:
     with database.read() as connection:
         now = serving.serving(connection)
     if as_json:
-        _print({"change": _change(made), "serves": now})
+        print_json({"change": _change(made), "serves": now})
     elif made.serves:
         print(f"{now} serves instead of {made.before}, on every replica within two seconds, until the next change.")
     elif now == serving.NONE:
@@ -281,30 +279,9 @@ def _done(made: "Change", database: "Database", *, as_json: bool) -> None:
         print(f"{now} serves, the newest, and each newer one as the learner publishes it.")
 
 
-def actor() -> str:
-    """Who calls this command, as the log of changes names them."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (OSError, KeyError):
-        return "cli"
-
-
-@contextmanager
-def _workspace(directory: Path) -> Iterator[tuple["Workspace", "Database"]]:
-    from bandit_nba.store.database import Database
-    from bandit_nba.workspace import open_workspace
-
-    workspace = open_workspace(directory)
-    database = Database.open(workspace.database_url, create=False)
-    try:
-        yield workspace, database
-    finally:
-        database.close()
-
-
 @contextmanager
 def _database(directory: Path) -> Iterator["Database"]:
-    with _workspace(directory) as (_, database):
+    with opened(directory) as (_, database):
         yield database
 
 
@@ -323,9 +300,9 @@ def _summary(manifest: "Manifest") -> dict[str, object]:
         "version": manifest.version,
         "parent": manifest.parent,
         "examplesLearned": manifest.examples_learned,
-        "createdAt": _utc(manifest.created_at),
-        "learnedFrom": _utc(manifest.learned_from),
-        "learnedUntil": _utc(manifest.learned_until),
+        "createdAt": utc(manifest.created_at),
+        "learnedFrom": utc(manifest.learned_from),
+        "learnedUntil": utc(manifest.learned_until),
         "featureVersion": manifest.feature_version,
         "rewardVersion": manifest.reward_version,
         "vwArgs": " ".join(manifest.vw_args),
@@ -348,12 +325,4 @@ def _content(manifest: "Manifest") -> dict[str, object]:
 def _row(row: "ModelRow") -> tuple[str, ...]:
     m = row.manifest
     parent = m.parent or "-"
-    return (str(row.serial), m.version, parent, f"{m.examples_learned:,}", _utc(m.created_at), _utc(m.learned_until))
-
-
-def _utc(at_s: float) -> str:
-    return datetime.datetime.fromtimestamp(at_s, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _print(content: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
+    return (str(row.serial), m.version, parent, f"{m.examples_learned:,}", utc(m.created_at), utc(m.learned_until))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bandit_nba.cli.failure import reported
+from bandit_nba.cli.printing import print_json
 from bandit_nba.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def promote(
     workspace = open_workspace(directory)
     outcome = challenge(workspace, policy, alpha=alpha, now_s=time.time(), write=not dry_run)
     if as_json:
-        _print(_challenged(outcome, dry_run=dry_run))
+        print_json(_challenged(outcome, dry_run=dry_run))
     else:
         _tell(outcome, dry_run=dry_run)
     if not outcome.promoted:
@@ -106,7 +107,7 @@ def _watch(directory: Path, *, every_s: float, alpha: float, dry_run: bool, as_j
                 raise
             print(f"Waiting: {error}.")
         else:
-            _print(_watched(found, dry_run=dry_run)) if as_json else _tell_watched(found, dry_run=dry_run)
+            print_json(_watched(found, dry_run=dry_run)) if as_json else _tell_watched(found, dry_run=dry_run)
             if found.rolled_back:
                 raise typer.Exit(1)
         if not every_s:
@@ -132,9 +133,3 @@ def _watched(found: "Watched", *, dry_run: bool) -> Mapping[str, object]:
         "backup": found.promoted.backup,
         "restartNeeded": found.restart,
     }
-
-
-def _print(content: Mapping[str, object]) -> None:
-    import msgspec
-
-    print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())

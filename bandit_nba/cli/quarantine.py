@@ -1,20 +1,16 @@
 """`nba quarantine list|show|replay|drop DIR`: decisions that could not be learned, and what to do about them."""
 
-import datetime
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from bandit_nba.cli.failure import reported
+from bandit_nba.cli.opened import caller, opened
+from bandit_nba.cli.printing import print_json, utc
 
 if TYPE_CHECKING:
-    from bandit_nba.store.database import Database
     from bandit_nba.store.quarantine import Held
-    from bandit_nba.workspace import Workspace
 
 app = typer.Typer()
 
@@ -44,11 +40,11 @@ def list_held(
     """
     from bandit_nba.store import quarantine
 
-    with _opened(directory) as (_, database), database.read() as connection:
+    with opened(directory) as (_, database), database.read() as connection:
         found = quarantine.listing(connection, state=None if every else "held", limit=limit)
         counts = quarantine.counts(connection)
     if as_json:
-        _print({"counts": counts, "decisions": [_content(one) for one in found]})
+        print_json({"counts": counts, "decisions": [_content(one) for one in found]})
         return
     _table(found)
     print(", ".join(f"{n:,} {state}" for state, n in counts.items()))
@@ -73,12 +69,12 @@ def show(
     from bandit_nba.online.quarantine import raw_rows
     from bandit_nba.store import quarantine
 
-    with _opened(directory) as (_, database), database.read() as connection:
+    with opened(directory) as (_, database), database.read() as connection:
         found = quarantine.one(connection, decision)
         logged = raw_rows(connection, decision)
     content = {**_content(found), **logged}
     if as_json:
-        _print(content)
+        print_json(content)
         return
     for name, value in content.items():
         print(f"{name:<14} {value}")
@@ -107,10 +103,10 @@ def replay(
     """
     from bandit_nba.online import quarantine
 
-    with _opened(directory) as (workspace, database):
-        found = quarantine.replay(workspace, database, _wanted(decisions, every=every), who=_who(by))
+    with opened(directory) as (workspace, database):
+        found = quarantine.replay(workspace, database, _wanted(decisions, every=every), who=caller(by))
     if as_json:
-        _print({"released": found.released, "failed": found.failed})
+        print_json({"released": found.released, "failed": found.failed})
     else:
         for decision in found.released:
             print(f"{decision}  released: the learner takes it up in its place")
@@ -141,25 +137,12 @@ def drop(
     """
     from bandit_nba.online import quarantine
 
-    with _opened(directory) as (_, database):
-        dropped = quarantine.drop(database, _wanted(decisions, every=every), who=_who(by))
+    with opened(directory) as (_, database):
+        dropped = quarantine.drop(database, _wanted(decisions, every=every), who=caller(by))
     if as_json:
-        _print({"dropped": dropped})
+        print_json({"dropped": dropped})
     else:
         print(f"{len(dropped):,} dropped")
-
-
-@contextmanager
-def _opened(directory: Path) -> Iterator[tuple["Workspace", "Database"]]:
-    from bandit_nba.store.database import Database
-    from bandit_nba.workspace import open_workspace
-
-    workspace = open_workspace(directory)
-    database = Database.open(workspace.database_url, create=False)
-    try:
-        yield workspace, database
-    finally:
-        database.close()
 
 
 def _wanted(decisions: list[str] | None, *, every: bool) -> list[str]:
@@ -169,26 +152,15 @@ def _wanted(decisions: list[str] | None, *, every: bool) -> list[str]:
     return decisions or []
 
 
-def _who(by: str) -> str:
-    import getpass
-
-    if by:
-        return by[:128]
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):  # an account without a name, as in some containers
-        return "cli"
-
-
 def _content(one: "Held") -> dict[str, object]:
     return {
         "decision": one.decision,
         "state": one.state,
         "reason": one.reason,
         "error": one.error,
-        "at": _utc(one.at),
+        "at": utc(one.at),
         "tries": one.tries,
-        "changedAt": None if one.changed_at is None else _utc(one.changed_at),
+        "changedAt": None if one.changed_at is None else utc(one.changed_at),
         "changedBy": one.changed_by,
     }
 
@@ -202,15 +174,7 @@ def _table(found: "list[Held]") -> None:
     for name in ("DECISION", "STATE", "SINCE (UTC)", "TRIES", "REASON", "ERROR"):
         table.add_column(name, overflow="fold")
     for one in found:
-        cells = (one.decision, one.state, _utc(one.at), str(one.tries), one.reason, one.error)
+        cells = (one.decision, one.state, utc(one.at), str(one.tries), one.reason, one.error)
         table.add_row(*map(Text, cells))  # never as markup: an id may hold anything
     if found:
         Console().print(table)
-
-
-def _utc(at_s: float) -> str:
-    return datetime.datetime.fromtimestamp(at_s, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _print(content: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
-from bandit_nba.cli.backup import rows_done, utc
+from bandit_nba.cli.backup import rows_done
 from bandit_nba.cli.failure import reported
+from bandit_nba.cli.printing import print_json, utc
 
 
 @reported
@@ -48,7 +48,7 @@ def restore(
     if only_verify:
         manifest = verify(backup)
         if as_json:
-            _print({"ok": True, "at": utc(manifest.at), "rows": manifest.rows, "files": len(manifest.files)})
+            print_json({"ok": True, "at": utc(manifest.at), "rows": manifest.rows, "files": len(manifest.files)})
         else:
             print(f"{backup}: sound; {manifest.rows:,} rows and {len(manifest.files)} files as of {utc(manifest.at)}")
         return
@@ -63,7 +63,7 @@ def restore(
             progress=lambda _table, rows: bar.advance(task, rows),
         )
     if as_json:
-        _print(
+        print_json(
             {
                 "workspace": str(directory),
                 "store": made.store,
@@ -84,7 +84,3 @@ def restore(
             f"Warning: the workspace has no secrets yet, and cannot be opened. Put them into {directory}/secrets/"
             "salts.toml (mode 0600): without them no logged draw can be audited and no customer is recognised again."
         )
-
-
-def _print(content: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())

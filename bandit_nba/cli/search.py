@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bandit_nba.cli.failure import reported
+from bandit_nba.cli.printing import print_json
 
 if TYPE_CHECKING:
     from bandit_nba.promote.search import Task, Try
@@ -112,7 +113,6 @@ def _spread(task: "Task", workers: int | None, address: str) -> "Spread":
 
 
 def _print_json(task: "Task", tries: "list[Try]", found: "Try", out: Path) -> None:
-    import msgspec
 
     def as_dict(one: "Try") -> dict[str, object]:
         gain = one.gain
@@ -139,4 +139,4 @@ def _print_json(task: "Task", tries: "list[Try]", found: "Try", out: Path) -> No
         "best": as_dict(found),
         "tries": [as_dict(one) for one in ranked],
     }
-    print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+    print_json(document)

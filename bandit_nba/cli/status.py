@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from bandit_nba.cli.failure import reported
+from bandit_nba.cli.printing import print_json
 
 
 @reported
@@ -50,7 +51,7 @@ def status(
         "model": state.model_status(found, now_s=now_s),
     }
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
+        print_json(content)
         return
     print(content["words"])
     _numbers("decisions", msgspec.to_builtins(content["decisions"]))

@@ -8,6 +8,8 @@ import msgspec
 import typer
 
 from bandit_nba.cli.failure import reported
+from bandit_nba.cli.opened import caller
+from bandit_nba.cli.printing import print_json, utc
 
 if TYPE_CHECKING:
     from bandit_nba.decide.policy import Policy
@@ -60,7 +62,7 @@ def train(
         silent=as_json,
     )
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(_content(found)), indent=2).decode())
+        print_json(_content(found))
     else:
         _show(found, directory)
 
@@ -110,7 +112,7 @@ def _train(
                 workspace,
                 database,
                 wish,
-                who=_who(),
+                who=caller(),
                 why=why,
                 fresh=fresh,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
@@ -170,15 +172,6 @@ def _seconds(day: Day) -> float | None:
     return day.replace(tzinfo=datetime.UTC).timestamp() if day else None
 
 
-def _who() -> str:
-    import getpass
-
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):  # an account without a name, as in some containers
-        return "cli"
-
-
 def _content(found: "Outcome") -> dict[str, object]:
     manifest = found.manifest
     return {
@@ -188,8 +181,8 @@ def _content(found: "Outcome") -> dict[str, object]:
         "decisions": found.decisions,
         "resumedAt": found.resumed,
         "failed": found.failed,
-        "learnedFrom": _utc(manifest.learned_from),
-        "learnedUntil": _utc(manifest.learned_until),
+        "learnedFrom": utc(manifest.learned_from),
+        "learnedUntil": utc(manifest.learned_until),
         "featureVersion": manifest.feature_version,
         "rewardVersion": manifest.reward_version,
         "vwArgs": " ".join(manifest.vw_args),
@@ -200,13 +193,9 @@ def _show(found: "Outcome", directory: Path) -> None:
     manifest = found.manifest
     resumed = f", of them {found.resumed:,} before it was interrupted" if found.resumed else ""
     print(f"model {manifest.version}: {manifest.examples_learned:,} decisions learned{resumed}")
-    print(f"made from {_utc(manifest.learned_from)} to {_utc(manifest.learned_until)}")
+    print(f"made from {utc(manifest.learned_from)} to {utc(manifest.learned_until)}")
     for one in found.failed[:20]:
         print(f"left out {one.decision} ({one.reason}): {one.why}")
     if len(found.failed) > 20:
         print(f"... and {len(found.failed) - 20:,} more")
     print(f"It does not serve yet: nba models publish {directory} {manifest.version}")
-
-
-def _utc(at_s: float) -> str:
-    return datetime.datetime.fromtimestamp(at_s, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -4,10 +4,10 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from bandit_nba.cli.failure import reported
+from bandit_nba.cli.printing import print_json
 from bandit_nba.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def list_worlds(*, as_json: AsJson = False) -> None:
 
     found = listed()
     if as_json:
-        _print([{"name": w.name, "summary": w.summary, "options": dict(w.options)} for w in found])
+        print_json([{"name": w.name, "summary": w.summary, "options": dict(w.options)} for w in found])
         return
     for world in found:
         print(f"{world.name}\n  {world.summary}")
@@ -95,7 +95,7 @@ def check(
             print(f"{'ok    ' if finding.passed else 'FAILED'}  {finding.check:<22} {finding.found}")
     passed = all(finding.passed for finding in findings)
     if as_json:
-        _print({"ok": passed, "checks": findings})
+        print_json({"ok": passed, "checks": findings})
     elif passed:
         print(f"{world}: keeps the contract")
     if not passed:
@@ -140,10 +140,6 @@ def simulate(
         task = progress.add_task(f"{customers:,} customers", total=steps)
         lived = live(directory, made, n=customers, steps=steps, on_step=lambda *_: progress.advance(task))
     if as_json:
-        _print({"decisions": lived.decisions, "outcomes": lived.outcomes, "models": lived.models})
+        print_json({"decisions": lived.decisions, "outcomes": lived.outcomes, "models": lived.models})
     else:
         print(f"{lived.decisions:,} decisions, {lived.outcomes:,} responses, {lived.models} models in {directory}")
-
-
-def _print(content: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from bandit_nba.cli.failure import reported
 from bandit_nba.cli.log.bar import progress_bar
+from bandit_nba.cli.printing import print_json
 
 if TYPE_CHECKING:
     from bandit_nba.store.archive.close import Archived
@@ -45,9 +46,7 @@ def archive(
     """
     found, sizes = _archive(directory, before=before, compact=compact, silent=as_json)
     if as_json:
-        import msgspec
-
-        print(msgspec.json.format(msgspec.json.encode({"days": found, "storeBytes": sizes}), indent=2).decode())
+        print_json({"days": found, "storeBytes": sizes})
         return
     console = Console(highlight=False)
     for day in found:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bandit_nba.cli.failure import reported
 from bandit_nba.cli.log.bar import progress_bar
+from bandit_nba.cli.printing import print_json
 
 if TYPE_CHECKING:
     from bandit_nba.evaluate.formats.row import Rejected
@@ -81,7 +82,7 @@ def import_log(
         silent=as_json,
     )
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(_as_dict(found, beside)), indent=2).decode())
+        print_json(_as_dict(found, beside))
     else:
         _show(found, beside, Console(highlight=False))
     if found.rejected:

@@ -1,0 +1,15 @@
+"""What commands print alike: JSON for machines, and moments."""
+
+import datetime
+
+
+def print_json(content: object) -> None:
+    """The content as indented JSON."""
+    import msgspec  # here, so that `nba --help` does not load it
+
+    print(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
+
+
+def utc(at_s: float) -> str:
+    """Seconds since the epoch as an ISO-8601 moment in UTC."""
+    return datetime.datetime.fromtimestamp(at_s, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
