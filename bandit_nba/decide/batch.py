@@ -5,6 +5,7 @@ One request is a batch of one; nothing here knows where requests come from.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Literal, Protocol
 
@@ -262,9 +263,9 @@ class Eligibility:
     removals: tuple[Removal, ...]
     failures: Mapping[str, int] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def mask(self) -> Bools:
-        """Bool (N, K): True where the arm is eligible. Column 0 ("no action") is always True."""
+        """Bool (N, K): True where the arm is eligible; made once, not to be written to. Column 0 is always True."""
         return np.equal(self.removed, 0)
 
 

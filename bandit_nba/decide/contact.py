@@ -54,6 +54,11 @@ def contact_removals(catalogue: Catalogue, history: "History", requests: Request
     return codes, tuple(numbers)
 
 
+def may_remove(catalogue: Catalogue, most: int) -> bool:
+    """Whether any rule could take out an arm of a customer with at most so many contacts of any kind."""
+    return most > 0 and any(rule.rule.max is None or rule.rule.max <= most for rule in _rules(catalogue))
+
+
 def lookback_s(catalogue: Catalogue, *, wait_s: float) -> float:
     """How far back any of the contact rules looks, in seconds; wait_s: the longest wait for outcomes."""
     return max((_horizon_s(rule, wait_s) for rule in _rules(catalogue)), default=0.0)

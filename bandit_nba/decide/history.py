@@ -6,6 +6,7 @@ no contacts.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.decide.batch import Coded, Floats, Ints, Removal, Requests
-from bandit_nba.decide.contact import contact_removals
+from bandit_nba.decide.contact import contact_removals, may_remove
 
 NO_ANSWERS: Mapping[str, float] = MappingProxyType({})
 
@@ -91,6 +92,33 @@ class History:
             outbound=outbound,
             wait_s=wait_s,
         )
+
+
+@dataclass(frozen=True)
+class PastContacts:
+    """Each row's contacts as they were read; columns are made only where some rule may take an arm out.
+
+    outbound, wait_s: as in `History`.
+    """
+
+    rows: Sequence[Sequence[Contact]]
+    outbound: Collection[str] = frozenset()
+    wait_s: float = 0.0
+
+    @cached_property
+    def columns(self) -> History:
+        """The same as arrays."""
+        return History.of(self.rows, outbound=self.outbound, wait_s=self.wait_s)
+
+    def take(self, start: int, stop: int) -> "PastContacts":
+        """The part of rows start..stop."""
+        return PastContacts(self.rows[start:stop], outbound=self.outbound, wait_s=self.wait_s)
+
+    def removals(self, catalogue: Catalogue, requests: Requests) -> tuple[npt.NDArray[np.int16], tuple[Removal, ...]]:
+        """What the catalogue's contact rules take out; see `contact_removals`."""
+        if not may_remove(catalogue, max(map(len, self.rows), default=0)):
+            return np.zeros((len(requests), len(catalogue.arms)), dtype=np.int16), ()
+        return contact_removals(catalogue, self.columns, requests)
 
 
 @dataclass(frozen=True)

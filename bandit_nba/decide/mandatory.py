@@ -25,12 +25,13 @@ class Mandatory:
 
     def __init__(self, arms: Sequence[Arm]) -> None:
         self.arms: Bools = np.array([arm.action.mandatory for arm in arms], dtype=np.bool_)
+        self._any = bool(self.arms.any())
         numbers: dict[str, int] = {}
         self._action = np.array([numbers.setdefault(arm.action.id, len(numbers)) for arm in arms], dtype=np.int64)
 
     def first(self, probability: Floats, mask: Bools) -> Floats:
         """The probabilities (N, K) with mandatory actions first; rows in which none is eligible stay as they are."""
-        if not self.arms.any():
+        if not self._any:
             return probability
         left = mask & self.arms
         some = left.any(axis=1, keepdims=True)
@@ -44,7 +45,7 @@ class Mandatory:
 
     def distribution(self, made: Distribution, mask: Bools) -> Distribution:
         """What a policy says, with mandatory actions first in all of it, each component of a mixture included."""
-        if not self.arms.any():
+        if not self._any:
             return made
 
         def again(rows: Ints, left: Bools) -> Floats:

@@ -37,6 +37,8 @@ def draw(probability: Floats, u: Floats) -> Ints:
     where rounding leaves the last sum at or below u, the last arm with a positive probability takes the rest.
     """
     chosen = first_above(probability, u)
+    if len(chosen) == 1 and chosen[0] < probability.shape[1]:  # a lone row, nearly always
+        return chosen
     short = np.flatnonzero(chosen == probability.shape[1])
     if len(short):
         chosen[short] = probability.shape[1] - 1 - np.argmax(probability[short, ::-1] > 0.0, axis=1)

@@ -8,7 +8,7 @@ import numpy as np
 from bandit_nba.catalogue import Arm, Catalogue
 from bandit_nba.decide.batch import Bools, Coded, Ints, Requests, gathered_cells
 from bandit_nba.decide.contact import contact_removals
-from bandit_nba.decide.history import History
+from bandit_nba.decide.history import History, PastContacts
 
 Caps = Callable[[Ints, Ints], Bools]
 """Rows of the batch, int64 (M,), and the arms in their places so far, int64 (M, J), -1 for none, to what contact rules
@@ -20,7 +20,8 @@ def caps_of(catalogue: Catalogue, arms: Sequence[Arm], requests: Requests) -> Ca
 
     Nobody counts the contacts of anonymous customers.
     """
-    history = requests.contacts
+    past = requests.contacts
+    history = past.columns if isinstance(past, PastContacts) else past
     if not isinstance(history, History) or not catalogue.contact_rules:
         return None
     actions = [arm.action.id if arm.action.kind != "none" else "" for arm in arms]

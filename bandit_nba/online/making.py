@@ -14,7 +14,7 @@ from bandit_nba.catalogue.facts import FactValue
 from bandit_nba.decide.batch import Coded, Decisions, Eligibility, Facts, Requests
 from bandit_nba.decide.contact import lookback_s, reads_answers
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.history import Contact, History
+from bandit_nba.decide.history import Contact, PastContacts
 from bandit_nba.decide.reasons import reasons_of
 from bandit_nba.decide.record import DecisionRecord, Versions, records
 from bandit_nba.decide.scoring import Scorer
@@ -130,10 +130,13 @@ class Making:
         """Decide all that is asked, in any order; the requests of one customer in theirs."""
         if self.needs is None:
             return self._in_turn(asked, known, scorer)
+        turns = _turns(asked)
+        if len(turns) == 1:
+            return self._in_turn(asked, known, scorer)
         contacts = {customer: list(past) for customer, past in known.contacts.items()}
         known = replace(known, contacts=contacts)
         made: list[DecisionRecord] = []
-        for turn in _turns(asked):
+        for turn in turns:
             fresh = self._in_turn(turn, known, scorer)
             for record in fresh:
                 if record.customer:
@@ -144,11 +147,11 @@ class Making:
     def _in_turn(self, asked: Sequence[Asked], known: Known, scorer: Scorer) -> list[DecisionRecord]:
         return [record for alike in by_actions(asked) for record in self._decided(alike, known, scorer)]
 
-    def _history(self, asked: Sequence[Asked], known: Known) -> History | None:
+    def _history(self, asked: Sequence[Asked], known: Known) -> PastContacts | None:
         if self.needs is None:
             return None
         past = [known.contacts.get(a.customer, ()) for a in asked]
-        return History.of(past, outbound=self._outbound, wait_s=self._wait_s)
+        return PastContacts(past, outbound=self._outbound, wait_s=self._wait_s)
 
     def _decided(self, asked: Sequence[Asked], known: Known, scorer: Scorer) -> list[DecisionRecord]:
         """Records of new decisions among the same actions. What fails in a batch is tried row by row: one bad row
