@@ -5,6 +5,7 @@ compared like the shipped ones.
 """
 
 import importlib.util
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,10 @@ import numpy as np
 from scipy.stats import norm
 
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.batch import Bools, Coded, Floats, Ints, Requests
+from bandit_nba.decide.batch import Bools, Floats, Ints
 from bandit_nba.decide.eligibility import eligible
 from bandit_nba.errors import NbaError, SettingsError
+from simulators.asking import requests_of
 from simulators.journey.rollout import at_random
 from simulators.world import Outcome
 
@@ -53,8 +55,8 @@ class Finding:
     found: str
 
 
-def load_world(path: Path, *, seed: int = 0) -> Any:
-    """The world of a file: what its function `make(seed=...)` gives. The file is Python and is run.
+def load_world(path: Path, *, seed: int = 0, **options: Any) -> Any:
+    """The world of a file: what its function `make(seed=..., **options)` gives. The file is Python and is run.
 
     Raises
     ------
@@ -74,7 +76,12 @@ def load_world(path: Path, *, seed: int = 0) -> Any:
     make = getattr(module, "make", None)
     if not callable(make):
         raise SettingsError("has no function make(*, seed)", where=str(path))
-    return make(seed=seed)
+    try:
+        inspect.signature(make).bind(seed=seed, **options)
+    except TypeError as error:
+        hint = "its options are the keyword arguments of make"
+        raise SettingsError(f"make does not take this ({error})", where=str(path), hint=hint) from None
+    return make(seed=seed, **options)
 
 
 def check_world(
@@ -206,11 +213,24 @@ def rules(world: Any, n: int) -> str:
     """The catalogue's rules over the facts leave exactly the arms of `eligible`."""
     compiled = compile_rules(world.catalogue)
     for state in _states(world, n):
-        found = eligible(world.catalogue, compiled, _requests(world, state))
-        wrong = (found.mask != world.eligible(state)).any(axis=0)
-        names = [arm.id for arm, bad in zip(world.catalogue.arms, wrong, strict=True) if bad]
-        _must(not names, f"step {state.t}: the catalogue's rules disagree with `eligible` about {', '.join(names)}")
+        found = eligible(world.catalogue, compiled, requests_of(world, state))
+        wrong = found.mask != world.eligible(state)
+        _must(not wrong.any(), _disagreement(world, state, found.mask, wrong))
     return f"{len(compiled.rules)} rules agree with `eligible`"
+
+
+def _disagreement(world: Any, state: Any, by_rules: Bools, wrong: Bools) -> str:
+    """Which arms, and the first customer as an example: what decides must be a fact, and a rule over it."""
+    if not wrong.any():
+        return ""
+    names = [world.catalogue.arms[k].id for k in np.unique(wrong.nonzero()[1])]
+    row, k = (int(place[0]) for place in wrong.nonzero())
+    says = ("eligible", "not") if by_rules[row, k] else ("not eligible", "eligible")
+    facts = world.facts(state).take(row, row + 1).rows()[0]
+    return (
+        f"step {state.t}: the catalogue's rules disagree with `eligible` about {', '.join(names)}; row {row}: by the "
+        f"rules {world.catalogue.arms[k].id} is {says[0]}, by `eligible` {says[1]}; the rules see {facts}"
+    )
 
 
 def truth(world: Any, n: int, replications: int) -> str:
@@ -286,18 +306,6 @@ def _log(world: Any, n: int, replication: int) -> bytes:
         outcome = world.step(state, arm)
         parts += [np.asarray(a).tobytes() for a in (arm, outcome.responded, outcome.delay_s, outcome.value)]
     return b"".join(parts)
-
-
-def _requests(world: Any, state: Any) -> Requests:
-    n = len(state)
-    return Requests(
-        ids=[str(i) for i in range(n)],
-        customers=[f"c{i}" for i in range(n)],
-        channels=Coded(codes=np.asarray(world.channel(state)), values=tuple(world.channels)),
-        decided_at=np.full(n, world.start_s + state.t * world.step_s),
-        facts=world.facts(state),
-        readable=np.ones(n, dtype=np.bool_),
-    )
 
 
 def _shape(array: Any, shape: tuple[int, ...], kind: type[Any], name: str) -> None:

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def listed() -> tuple[Listed, ...]:
 
 
 def make(name: str, **options: Any) -> Any:
-    """The world of this name, such as `make("telco-journey", seed=1)`.
+    """The world of this name, such as `make("telco-journey", seed=1)`, or of a file: `make("my_world.py", seed=1)`.
 
     Gives a `simulators.world.World` (customers who are asked once: telco) or a `simulators.world.Journey` (customers
     who are decided for again and again); see `nba world list`.
@@ -66,6 +67,10 @@ def make(name: str, **options: Any) -> Any:
         If the name or an option is not known, an option that has no default is missing, or one is of another type
         than the world declares.
     """
+    if name.endswith(".py"):
+        from simulators.check import load_world
+
+        return load_world(Path(name), **options)
     build = _WORLDS.get(name)
     if build is None:
         raise SettingsError("unknown world", got=name, allowed=", ".join(worlds()), hint=nearest(name, _WORLDS))

@@ -47,6 +47,7 @@ def run_one(
     seeds: Annotated[int | None, typer.Option(min=1, help="At most so many seeds of each scenario.")] = None,
     profile: Annotated[str, typer.Option(help="A smaller form that the sweep declares, such as quick.")] = "",
     address: Annotated[str, typer.Option(help="A Ray cluster; left out: this machine.")] = "",
+    world: Annotated[str, typer.Option(help="Instead of the sweep's worlds: a name, or a file of your own.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
     """Run what is not finished yet; killed at any moment, the same command goes on and ends with the same bytes.
@@ -56,6 +57,8 @@ def run_one(
       nba experiment run bakeoff --workers 2
 
       nba experiment run bakeoff --profile quick --out /tmp/quick
+
+      nba experiment run journey --world my_world.py
     """
     import time
 
@@ -71,10 +74,11 @@ def run_one(
     )
 
     from experiments.runner.execute import execute
-    from experiments.runner.sweep import cells, sweep_of
+    from experiments.runner.sweep import cells, on_world, sweep_of
 
-    place = out or RESULTS / name
-    runs = cells(sweep_of(name), profile=profile, seeds=seeds)
+    sweep = on_world(sweep_of(name), world) if world else sweep_of(name)
+    place = out or RESULTS / (f"{name}-{Path(world).stem}" if world else name)
+    runs = cells(sweep, profile=profile, seeds=seeds)
     started = time.monotonic()
     columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[live]}"), console=Console(stderr=True)) as progress:
@@ -92,7 +96,8 @@ def run_one(
         document = {"experiment": name, "runs": len(runs), "result": str(finished), "seconds": round(took, 1)}
         print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
         return
-    print(f"{len(runs):,} runs in {finished} ({took:,.0f} s this time). Next: nba experiment report {name}")
+    there = "" if place == RESULTS / name else f" --out {place}"
+    print(f"{len(runs):,} runs in {finished} ({took:,.0f} s this time). Next: nba experiment report {name}{there}")
 
 
 @app.command("report")

@@ -3,19 +3,23 @@
 Read from `sweep.toml`. A sweep says nothing of how results are read; that is `analysis.py` beside it.
 """
 
+import hashlib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
 
+import msgspec
 from msgspec import Meta
 
 import experiments
 from bandit_nba.errors import SettingsError
 from bandit_nba.settings import Settings, load, nearest, version_of
+from simulators.registry import worlds
 
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+PLAY_WORLDS = ("experiments.runner.customers.play:play", "experiments.runner.game.play:play")
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ,:_./%-]{0,79}$")]
 
 
@@ -145,6 +149,38 @@ def cells(sweep: Sweep, *, profile: str = "", seeds: int | None = None) -> tuple
     if len({cell.key for cell in found}) != len(found):
         raise SettingsError("names a scenario or a policy twice", where="sweep.toml")
     return tuple(found)
+
+
+def on_world(sweep: Sweep, world: str) -> Sweep:
+    """The sweep on one other world: a name that `simulators.make` knows, or a researcher's own file.
+
+    The scenario has the other options of the sweep's first one. The file's own bytes are part of what a run depends on,
+    so that a changed world is played anew.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such file or world, or the experiment cannot be played on another world.
+    """
+    if sweep.play not in PLAY_WORLDS:
+        raise SettingsError("this experiment is played on its own worlds only", where="--world", got=world)
+    options = {k: v for k, v in sweep.scenarios[0].options.items() if k not in ("world", "world_options")}
+    if world.endswith(".py"):
+        path = Path(world).resolve()
+        if not path.is_file():
+            raise SettingsError("no such file", where="--world", got=world, hint="`nba world new FILE` writes one")
+        options |= {"world": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        world = path.stem
+    elif world in worlds():
+        options["world"] = world
+    else:
+        raise SettingsError("unknown world", where="--world", got=world, hint=nearest(world, worlds()) or "FILE.py")
+    return msgspec.structs.replace(sweep, scenarios=(Scenario(name=world, options=options),), profiles=_any(sweep))
+
+
+def _any(sweep: Sweep) -> dict[str, Profile]:
+    """The profiles, which name no scenario."""
+    return {name: msgspec.structs.replace(one, scenarios=()) for name, one in sweep.profiles.items()}
 
 
 def named_function(words: str) -> Callable[..., Any]:

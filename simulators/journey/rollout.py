@@ -93,7 +93,8 @@ def patient(price: float) -> Policy:
 
     def policy(world: Any, state: Any) -> Ints:
         money = np.where(world.eligible(state), world.money(state), -np.inf)
-        money[:, 1:] -= (price * (1.0 + state.fatigue))[:, None]
+        if price > 0.0:
+            money[:, 1:] -= (price * (1.0 + state.fatigue))[:, None]
         return np.asarray(money.argmax(axis=1), dtype=np.int64)
 
     return policy

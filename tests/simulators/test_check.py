@@ -3,6 +3,7 @@
 import functools
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -92,3 +93,55 @@ def test_the_list_names_every_world_and_option() -> None:
     for name in simulators.worlds():
         assert f"{name}\n" in output
     assert "wear='high'" in output
+
+
+def test_a_rule_that_disagrees_is_shown_with_a_customer(own: Path) -> None:
+    own.write_text(own.read_text().replace("~state.member])", "~state.member & (state.age < 30)])"))
+    code, output = _nba("world", "check", str(own))
+
+    assert code == 1
+    assert "by the rules membership is eligible, by `eligible` not; the rules see {'age': " in output
+
+
+def test_an_experiment_is_run_and_reported_on_ones_own_world(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All policies of `journey` on the template; a changed file is played anew, an unchanged one is not."""
+    monkeypatch.chdir(tmp_path)
+    run = ("experiment", "run", "journey", "--world", "my_world.py", "--profile", "quick")
+    code, output = _nba(*run)
+    assert code == 0, output
+    assert "Next: nba experiment report journey --out results/journey-my_world" in output
+    first = sorted(path.name for path in Path("results/journey-my_world/runs").iterdir())
+    assert _nba(*run)[0] == 0
+    assert sorted(path.name for path in Path("results/journey-my_world/runs").iterdir()) == first
+    assert _nba("experiment", "report", "journey", "--out", "results/journey-my_world")[0] == 0
+    money = pd.read_csv("results/journey-my_world/report/money.csv").set_index("scenario").loc["my_world"]
+    assert money["nothing"] < money["random"] < money["myopic money, knows q"]
+
+    own.write_text(own.read_text().replace("0.05 + 0.10 * young", "0.05 + 0.20 * young"))
+    assert _nba(*run)[0] == 0
+    assert len(list(Path("results/journey-my_world/runs").iterdir())) == 2 * len(first)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("journey", "--world", "nowhere.py"), "no such file"),
+        (("journey", "--world", "telco-jurney"), "telco-journey"),
+        (("journey-ope", "--world", "telco-journey"), "own worlds only"),
+    ],
+)
+def test_worlds_that_an_experiment_cannot_be_run_on_are_named(arguments: tuple[str, ...], message: str) -> None:
+    code, output = _nba("experiment", "run", *arguments)
+
+    assert code == 2
+    assert message in output
+
+
+def test_options_of_ones_own_world_are_the_arguments_of_its_make(own: Path) -> None:
+    own.write_text(own.read_text().replace("def make(*, seed):", "def make(*, seed, bonus=0):"))
+
+    assert simulators.make(str(own), seed=3, bonus=1).seed == 3
+    with pytest.raises(SettingsError, match="unexpected keyword argument 'bonis'"):
+        simulators.make(str(own), seed=3, bonis=1)

@@ -82,19 +82,21 @@ class Journeys:
 
 
 def journey(world: Any, options: Mapping[str, Any], *, n: int, seed: int, replication: int) -> Journeys:
-    """Play one policy to the end."""
+    """Play one policy to the end. In worlds without a life cycle all are active until they leave."""
     policy = make_policy(world, options, seed=seed)
     state = world.start(n, replication=replication)
     seen = Journeys(world, n)
-    rows = np.arange(n)
+    rows, staged = np.arange(n), hasattr(state, "stage")
+    stage, gone = np.full(n, STAGES.index("active")), np.zeros(n, dtype=np.bool_)
     while state.t < world.steps:
-        stage, t = state.stage.copy(), state.t
+        stage, t = state.stage.copy() if staged else stage, state.t
         arm = policy(world, state)
         q = world.q(state)
         regret = float((np.where(world.eligible(state), q, -np.inf).max(axis=1) - q[rows, arm]).mean())
         outcome = world.step(state, arm)
         weight = world.discount**t
-        alive = float(CUSTOMER[state.stage].mean())
+        gone |= outcome.left
+        alive = float(CUSTOMER[state.stage].mean()) if staged else 1.0 - float(gone.mean())
         seen.see(stage, outcome.arm, alive=alive, money=weight * outcome.value, responses=outcome.reward, regret=regret)
         learn = getattr(policy, "learn", None)
         if learn is not None:
@@ -117,8 +119,14 @@ def make_policy(world: Any, options: Mapping[str, Any], *, seed: int) -> rollout
         "myopic": rollout.myopic,
         "myopic_money": rollout.myopic_money,
     }
+    if kind in ("myopic_money", "patient") and not hasattr(world, "money"):
+        raise SettingsError(
+            "the world has no money(state)", where=f"policy {kind}", hint="docs/worlds.md says what it is"
+        )
     if kind in known:
         return known[kind]
+    if kind == "patient" and not hasattr(world.start(1), "fatigue"):
+        raise SettingsError("the world's state has no fatigue", where="policy patient")
     if kind == "patient":
         return rollout.patient(float(options["price"]))
     if kind == "product":

@@ -17,14 +17,16 @@ import numpy as np
 
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.arbitrate import RewardUnit
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.batch import Floats, Ints, Requests
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.policy import FeatureSettings, Policy
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.scoring import FeatureRows, NoModel, Scorer
+from bandit_nba.errors import SettingsError
 from bandit_nba.learn.compile import CompiledScorer
 from bandit_nba.learn.vowpal import VowpalRegressor
 from bandit_nba.settings import convert
+from simulators.asking import requests_of
 from simulators.bakeoff import fact_features
 from simulators.world import Outcome
 
@@ -60,13 +62,20 @@ class JourneyProduct:
 
     def __call__(self, world: Any, state: Any) -> Ints:
         """Arms for all customers."""
-        requests = world.requests(state)
+        requests = requests_of(world, state)
         contexts = self._engine.featuriser.contexts(requests.facts, requests.channels)
         chosen = self._engine.decide(requests, self._scorer).chosen
-        recent = requests.facts.columns["recent_contacts"]
-        patience = self._price * (1.0 + np.asarray(recent, dtype=np.float64))
-        self._waiting.append(_Waiting(contexts, chosen, np.where(chosen > 0, -patience, 0.0)))
+        self._waiting.append(_Waiting(contexts, chosen, np.where(chosen > 0, -self._patience(requests), 0.0)))
         return chosen
+
+    def _patience(self, requests: Requests) -> Floats:
+        """The price of a contact, float64 (N,)."""
+        if self._price == 0.0:
+            return np.zeros(len(requests.ids))
+        recent = requests.facts.columns.get("recent_contacts")
+        if recent is None:
+            raise SettingsError("the world has no fact recent_contacts", where="contact_price", got=self._price)
+        return self._price * (1.0 + np.asarray(recent, dtype=np.float64))
 
     def learn(self, outcome: Outcome) -> None:
         """Credit the step to each decision whose window covers it; learn the decision whose window is over."""

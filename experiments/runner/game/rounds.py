@@ -24,6 +24,7 @@ from bandit_nba.decide.policy import FeatureSettings, Policy
 from bandit_nba.decide.salt import Salt
 from bandit_nba.settings import parse
 from simulators import registry
+from simulators.asking import requests_of
 from simulators.bakeoff import fact_features
 from simulators.journey.rollout import at_random
 from simulators.telco_workspace import telco_policy
@@ -141,8 +142,9 @@ def _journey(world: Any, rng: np.random.Generator, rounds: int, options: Mapping
     for _ in range(int(options.get("warm", 4))):
         world.step(state, at_random(world, state))
     state = state.at(rng.permutation(rounds))
-    asked = world.requests(state)
-    requests = replace(asked, ids=[f"{i:08d}" for i in range(rounds)], decided_at=START_S + np.arange(rounds))
+    asked = requests_of(world, state)
+    moments: Floats = START_S + np.arange(rounds, dtype=np.float64)
+    requests = replace(asked, ids=[f"{i:08d}" for i in range(rounds)], decided_at=moments)
     return _Asked(requests, state.customer, world.eligible(state), world.q(state), fact_features(asked.facts))
 
 
