@@ -92,8 +92,7 @@ def search(
     if as_json:
         _print_json(task, tries, found, out)
         return
-    lost = sum(one.gain is None for one in tries)
-    print(f"Tried {len(policies):,} policies on {len(task.late):,} decisions; {lost:,} could not be judged.")
+    _tell_unjudged(task, tries)
     if gain is not None:
         sure = "surely more" if gain.low > 0 else "not surely more"
         print(f"The best earns {sure} than today's policy: {gain.value:+.4f} per decision")
@@ -112,7 +111,18 @@ def _spread(task: "Task", workers: int | None, address: str) -> "Spread":
     return OnRay(workers=max(1, pieces), address=address)
 
 
+def _tell_unjudged(task: "Task", tries: "list[Try]") -> None:
+    from bandit_nba.promote.search import unjudged
+
+    lost = sum(one.gain is None for one in tries)
+    end = ":" if lost else "."
+    print(f"Tried {len(tries):,} policies on {len(task.late):,} decisions; {lost:,} could not be judged{end}")
+    for why in unjudged(tries):
+        print(f"  {why}.")
+
+
 def _print_json(task: "Task", tries: "list[Try]", found: "Try", out: Path) -> None:
+    from bandit_nba.promote.search import unjudged
 
     def as_dict(one: "Try") -> dict[str, object]:
         gain = one.gain
@@ -125,7 +135,8 @@ def _print_json(task: "Task", tries: "list[Try]", found: "Try", out: Path) -> No
             "gain": None
             if gain is None
             else {"value": gain.value, "low": gain.low, "high": gain.high, "ess": gain.ess},
-            "stop": one.stop,
+            "stop": "" if one.stop is None else one.stop.what,
+            "stoppedBy": "" if one.stop is None else one.stop.check,
         }
 
     ranked = sorted(tries, key=lambda one: -one.gain.low if one.gain else float("inf"))
@@ -135,6 +146,7 @@ def _print_json(task: "Task", tries: "list[Try]", found: "Try", out: Path) -> No
         "learnedFrom": len(task.early),
         "alpha": task.alpha,
         "sure": found.gain is not None and found.gain.low > 0,
+        "notJudged": [{"by": why.nearest.check, "policies": why.policies, "why": str(why)} for why in unjudged(tries)],
         "out": str(out),
         "best": as_dict(found),
         "tries": [as_dict(one) for one in ranked],

@@ -25,7 +25,9 @@ def train(
     *,
     policy: Annotated[Path | None, typer.Option(help="Features and VW options of this policy file.")] = None,
     rewards: Annotated[Path | None, typer.Option(help="Rewards by this file instead of rewards.toml.")] = None,
-    option: Annotated[list[str] | None, typer.Option(help="A VW option, NAME=VALUE; again for more.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="A VW option, NAME=VALUE; NAME=false takes it out; again for more.")
+    ] = None,
     cross: Annotated[list[str] | None, typer.Option(help="These interactions instead, such as UA; again.")] = None,
     since: Annotated[Day, typer.Option(help="Only decisions made from then on, UTC, such as 2026-01-31.")] = None,
     until: Annotated[Day, typer.Option(help="Only decisions made before, UTC.")] = None,
@@ -49,7 +51,7 @@ def train(
 
       nba train shop --rewards margin.toml --why "margin instead of clicks"
 
-      nba train shop --option learning_rate=0.1 --cross UA --cross RA --json
+      nba train shop --option ftrl=false --option learning_rate=0.1 --cross UA --cross RA --json
     """
     found = _train(
         directory,
@@ -125,34 +127,41 @@ def _policy(path: Path | None) -> "Policy | None":
     from bandit_nba.decide.policy import Policy
     from bandit_nba.settings import parse
 
-    return None if path is None else parse(_text(path), Policy, where=str(path))
+    return None if path is None else parse(_text(path, "policy.toml"), Policy, where=str(path))
 
 
 def _rewards(path: Path | None) -> "RewardDefinition | None":
     from bandit_nba.learn.definition import RewardDefinition
     from bandit_nba.settings import parse
 
-    return None if path is None else parse(_text(path), RewardDefinition, where=str(path))
+    return None if path is None else parse(_text(path, "rewards.toml"), RewardDefinition, where=str(path))
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, like: str) -> str:
     from bandit_nba.errors import SettingsError
 
     try:
         return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SettingsError("there is no such file", where=str(path), allowed=f"a file such as {like}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot be read ({error})", where=str(path)) from None
+        raise SettingsError(f"cannot be read ({error})", where=str(path), allowed="TOML in UTF-8") from None
 
 
 def _changed(policy: "Policy", options: list[str], crosses: list[str]) -> "Policy":
     """The policy with VW options and interactions given on the command line."""
     from bandit_nba.decide.policy import Policy
+    from bandit_nba.learn.options import without
     from bandit_nba.settings import convert
 
     content = msgspec.to_builtins(policy)
-    for each in options:
-        name, _, value = each.partition("=")
-        content["learning"]["options"] = {**content["learning"]["options"], name.strip(): _value(value.strip())}
+    given = {name.strip(): _value(value.strip()) for name, _, value in (each.partition("=") for each in options)}
+    kept = content["learning"]["options"]
+    taken_out = [name for name, value in given.items() if value is False and name in kept]
+    for name in taken_out:
+        kept = without(kept, name)
+    added = {name: value for name, value in given.items() if name not in taken_out}
+    content["learning"]["options"] = {**kept, **added}
     if crosses:
         content["features"]["interactions"] = crosses
     return convert(content, Policy, where="options")

@@ -129,6 +129,16 @@ def vw_arguments(features: FeatureSettings, learning: Learning) -> tuple[str, ..
     return tuple(arguments)
 
 
+def without(options: Mapping[str, float | bool | str], name: str) -> dict[str, float | bool | str]:
+    """The options without this one, and without those that work only with it."""
+    left = {other: value for other, value in options.items() if other != name}
+    return {
+        other: value
+        for other, value in left.items()
+        if name not in NEEDS.get(other, ()) or any(needed in left for needed in NEEDS[other])
+    }
+
+
 def _checked(options: Mapping[str, float | bool | str]) -> Mapping[str, float | bool | str]:
     """The options as given, once each is allowed and they go together."""
     for name, value in options.items():
@@ -138,7 +148,10 @@ def _checked(options: Mapping[str, float | bool | str]) -> Mapping[str, float | 
         clash = sorted(given.intersection(EXCLUDES.get(name, ())))
         if clash:
             raise SettingsError(
-                "has no effect beside another option", where=_place(clash[0]), got=f"{clash[0]} and {name}"
+                "has no effect beside another option",
+                where=_place(clash[0]),
+                got=f"{clash[0]} and {name}",
+                hint=f"leave {clash[0]} out, or take {name} out (for `nba train`: --option {name}=false)",
             )
         needs = NEEDS.get(name, ())
         if needs and not given.intersection(needs):
@@ -159,7 +172,8 @@ def _check_one(bare: str, name: str, value: float | bool | str) -> None:
             hint=reason or nearest(bare, ALLOWED),
         )
     if not _fits(kind, value):
-        raise SettingsError("is out of range", where=_place(name), got=value, allowed=kind.allowed)
+        what = "is out of range" if type(value) in (int, float) else "is not what it takes"
+        raise SettingsError(what, where=_place(name), got=value, allowed=kind.allowed)
 
 
 def _fits(kind: Number | Flag | Letters, value: float | bool | str) -> bool:

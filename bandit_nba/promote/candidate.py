@@ -12,12 +12,14 @@ from bandit_nba.decide.policy import Policy
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.errors import RefusedError, SettingsError
 from bandit_nba.evaluate.log import LoggedDecisions
-from bandit_nba.settings import load
+from bandit_nba.promote.files import KEPT
+from bandit_nba.settings import load, nearest, read_table
 from bandit_nba.workspace import Workspace
 from bandit_nba.workspace.agreement import policy_problems
 from bandit_nba.workspace.arbitration import arbitration_problems, with_values
 
 ROWS = 20_000  # decisions replayed at once
+MOST_FILES = 1_000  # of a folder are looked into for the policy that was meant
 
 
 class Candidate:
@@ -103,8 +105,10 @@ def read_policy(path: Path, workspace: Workspace) -> Policy:
     Raises
     ------
     NbaError
-        For the first mistake in it.
+        For the first mistake in it, or if there is no such file.
     """
+    if not path.is_file():
+        raise SettingsError("there is no such policy file", where=str(path), hint=_meant(path, workspace))
     policy = with_values(load(path, Policy), workspace.path)
     wrong = [
         *arbitration_problems(policy.arbitration, workspace.catalogue, channels=workspace.service.channels),
@@ -113,6 +117,26 @@ def read_policy(path: Path, workspace: Workspace) -> Policy:
     for problem in wrong:
         raise _named(problem, path) if isinstance(problem, SettingsError) else problem
     return policy
+
+
+def _meant(path: Path, workspace: Workspace) -> str:
+    """Which file was meant, where one has that name inside, or nearly that name."""
+    folders = (path.parent, workspace.path, workspace.path / KEPT)
+    files = [file for folder in folders if folder.is_dir() for file in sorted(folder.glob("*.toml"))[:MOST_FILES]]
+    inside = [str(file) for file in dict.fromkeys(files) if _says(file) == str(path)]
+    if inside:
+        return f"policies go by their files; this `name` stands in {' and in '.join(inside)}"
+    near = nearest(path.name, [file.name for file in files if file.parent == path.parent])
+    return near or "name the file, as in `nba promote DIR bolder.toml`; `nba search DIR` writes one"
+
+
+def _says(file: Path) -> str:
+    """The `name` in a policy file; "" where it is no such file."""
+    try:
+        name = read_table(file).get("name")
+    except SettingsError:
+        return ""
+    return name if isinstance(name, str) else ""
 
 
 def _named(problem: SettingsError, path: Path) -> SettingsError:

@@ -58,8 +58,14 @@ def challenge(workspace: Workspace, path: Path, *, alpha: float, now_s: float, w
         If the file is wrong.
     """
     policy = read_policy(path, workspace)
-    if policy == workspace.policy:
-        raise InputError("is today's policy already", where=path.name, got=policy.name)
+    today = workspace.policy
+    if msgspec.structs.replace(policy, name=today.name) == today:
+        raise InputError(
+            "decides as today's policy does" if policy.name != today.name else "is today's policy already",
+            where=path.name,
+            got=policy.name,
+            hint="change what it does, such as its exploration; `name` alone makes no other policy",
+        )
     database = Database.open(workspace.database_url, create=False)
     try:
         reading = read(database, workspace, now_s=now_s)
@@ -69,7 +75,8 @@ def challenge(workspace: Workspace, path: Path, *, alpha: float, now_s: float, w
     finally:
         database.close()
     log = made_by(reading, workspace.policy, after_s=entry.since).log
-    challenger = Candidate(policy, scorer, workspace, learned_until=until)
+    name = policy.name if policy.name != today.name else f"{policy.name} of {path.name}"
+    challenger = Candidate(policy, scorer, workspace, learned_until=until, name=name)
     share = alpha * entry.share
     found = look(log, challenger, champion=None, alpha=share, reward_range=workspace.rewards.range)
     if write and is_new:

@@ -16,7 +16,7 @@ import numpy as np
 from bandit_nba.decide.policy import Policy
 from bandit_nba.errors import RefusedError, SettingsError
 from bandit_nba.evaluate import Estimate, estimate_difference
-from bandit_nba.evaluate.diagnostics import diagnose, unsupported_mass
+from bandit_nba.evaluate.diagnostics import Finding, diagnose, unsupported_mass
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.promote import ledger
 from bandit_nba.promote.candidate import Candidate
@@ -30,11 +30,24 @@ from bandit_nba.workspace import Workspace, open_workspace
 
 @dataclass(frozen=True)
 class Try:
-    """One policy that was tried: its gain per decision over what was logged, or why it cannot be judged."""
+    """One policy that was tried: its gain per decision over what was logged, or what forbids to judge it."""
 
     policy: Policy
     gain: Estimate | None
-    stop: str = ""
+    stop: Finding | None = None
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """Policies that one check keeps from being judged: how many, and what it found of the one nearest to passing."""
+
+    policies: int
+    nearest: Finding
+
+    def __str__(self) -> str:
+        found = self.nearest
+        then = "; ".join(text for text in (found.meaning, found.action) if text)
+        return f"{self.policies:,} by {found.check} (at best {found.what}): {then}"
 
 
 @dataclass(frozen=True)
@@ -98,10 +111,25 @@ def best(tries: Sequence[Try]) -> Try:
     if not judged:
         raise RefusedError(
             "the log can judge none of the policies",
-            got=sorted({one.stop for one in tries}),
-            hint="log more decisions, with more exploration",
+            got=len(tries),
+            hint=". ".join(map(str, unjudged(tries))) or "try more policies",
         )
     return max(judged, key=lambda found: found[:2])[2]
+
+
+def unjudged(tries: Sequence[Try]) -> list[Unjudged]:
+    """Why policies could not be judged, check by check, the most frequent first."""
+    by_check: dict[str, list[Finding]] = {}
+    for one in tries:
+        if one.stop is not None:
+            by_check.setdefault(one.stop.check, []).append(one.stop)
+    found = [Unjudged(len(stops), min(stops, key=_distance)) for stops in by_check.values()]
+    return sorted(found, key=lambda one: (-one.policies, one.nearest.check))
+
+
+def _distance(stop: Finding) -> tuple[float, str]:
+    """How far a finding is from passing, where its figures say so."""
+    return stop.figures.get("more", stop.figures.get("mass", 0.0)), stop.what
 
 
 def remember(workspace: Workspace, task: Task, found: Try, *, now_s: float) -> None:
@@ -126,7 +154,8 @@ def tried(task: Task, group: Sequence[Policy]) -> list[Try]:
     try:
         scorer, until = learned_from(task.early, group[0], workspace.catalogue)
     except SettingsError as error:
-        return [Try(policy, None, str(error)) for policy in group]
+        stop = Finding("settings", "stop", f"{error.where}: {error.what}", action=error.hint)
+        return [Try(policy, None, stop) for policy in group]
     made = [Candidate(policy, scorer, workspace, learned_until=until) for policy in group]
     return [_judged(task, workspace, candidate) for candidate in made]
 
@@ -143,9 +172,9 @@ def _judged(task: Task, workspace: Workspace, candidate: Candidate) -> Try:
     weights = chance[log.chosen] / log.propensity
     lost = unsupported_mass(chance, log.probability, log.row, len(log))
     found = diagnose(weights, log.reward, groups=log.group, unsupported=lost, in_time_order=False)
-    stops = [finding.what for finding in found if finding.severity == "stop"]
-    if stops:
-        return Try(candidate.policy, None, stops[0])
+    stop = next((finding for finding in found if finding.severity == "stop"), None)
+    if stop is not None:
+        return Try(candidate.policy, None, stop)
     gain = estimate_difference(
         weights,
         np.ones(len(log)),

@@ -79,7 +79,7 @@ def _migrate(database: Database, *, backed_up: bool, clock: Callable[[], float])
         backup = None
         if connection.dialect.name == "sqlite":
             backup = _copy(Path(database.where), before, clock())
-            log.warning("the store as it was before its migration: %s", backup)
+            log.info("the store as it was before its migration: %s", backup)
         elif not backed_up:
             raise StoreError(
                 "has an older schema, and nothing is migrated without a backup",
@@ -89,7 +89,7 @@ def _migrate(database: Database, *, backed_up: bool, clock: Callable[[], float])
                 hint="make one (`pg_dump`), stop the service, then `nba migrate DIR --backed-up`",
             )
         upgrade(connection, to="head")
-        log.warning("the store's schema was migrated from %s to %s", before, schema.newest())
+        log.info("the store's schema was migrated from %s to %s", before, schema.newest())
     return Migrated(before, schema.newest(), backup)
 
 

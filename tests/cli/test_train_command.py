@@ -1,6 +1,8 @@
 """`nba train` on a real workspace: the learner's own weights, other settings, and a run that is killed."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -85,6 +87,32 @@ def test_other_options_crosses_and_spans_give_other_models(workspace: Path) -> N
 
 
 @pytest.mark.usefixtures("database")
+def test_an_option_at_odds_with_the_policy_s_is_refused_with_the_way_out(workspace: Path) -> None:
+    bold = workspace / "bold.toml"
+    learning = "[learning.options]\nftrl = true\nftrl_alpha = 0.01\n"
+    bold.write_text(
+        re.sub(r"(?ms)^\[learning\.options\].*?(?=^\[|\Z)", learning, (workspace / "policy.toml").read_text())
+    )
+    refused = nba(workspace, "--policy", bold, "--option", "learning_rate=0.1")
+    made = trained(workspace, "--policy", bold, "--option", "ftrl=false", "--option", "learning_rate=0.1")
+
+    assert refused.exit_code == 2
+    assert "--option ftrl=false" in refused.output
+    assert "--learning_rate 0.1" in str(made["vwArgs"])
+    assert "ftrl" not in str(made["vwArgs"])
+    for mistyped in ("ftrI=false", "power_t=false", "learning_rate"):
+        assert nba(workspace, "--option", mistyped).exit_code == 2
+
+
+def test_a_file_that_is_not_there_is_named(workspace: Path) -> None:
+    for option, like in (("--policy", "policy.toml"), ("--rewards", "rewards.toml")):
+        missing = nba(workspace, option, "nowhere.toml")
+        assert missing.exit_code == 2
+        assert "there is no such file" in missing.output
+        assert f"a file such as {like}" in missing.output
+
+
+@pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("by", ["learner", "driver"])
 def test_killed_with_9_it_goes_on_and_ends_the_same(workspace: Path, by: str) -> None:
     """A process of its own, killed as soon as its first checkpoint is there."""
@@ -102,3 +130,48 @@ def test_killed_with_9_it_goes_on_and_ends_the_same(workspace: Path, by: str) ->
     assert again["resumedAt"] in range(1_000, SIZE, 1_000)
     assert (again["weightsSha256"], again["examplesLearned"]) == (whole["weightsSha256"], SIZE)
     assert list(workspace.glob("training/*/*")) == []
+
+
+WITH_HELPER = (
+    "import sys; from bandit_nba.store import beside; beside.WORTH = 0; from bandit_nba.cli import main; main()"
+)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="one core")
+@pytest.mark.usefixtures("database")
+def test_killed_with_9_beside_its_helper_no_process_and_no_file_stays(workspace: Path) -> None:
+    """The helper ends with the pipe that it listens to; what it left is cleared by the run that goes on."""
+    whole = trained(workspace, "--chunk", "1000")
+    arguments = ["train", str(workspace), "--chunk", "1000"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", WITH_HELPER, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60.0
+    helper = 0
+    while not (helper and list(workspace.glob("training/*/checkpoint.bin"))):
+        assert process.poll() is None, "it ended before it was killed"
+        assert time.monotonic() < deadline
+        helper = helper or next(iter(children(process.pid)), 0)
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)
+    while alive(helper):
+        assert time.monotonic() < deadline, "the helper outlived its command"
+        time.sleep(0.01)
+    again = subprocess.run([sys.executable, "-c", WITH_HELPER, *arguments, "--json"], capture_output=True, check=True)
+    made = json.loads(again.stdout)
+
+    assert made["resumedAt"] in range(1_000, SIZE, 1_000)
+    assert (made["weightsSha256"], made["examplesLearned"]) == (whole["weightsSha256"], SIZE)
+    assert list(workspace.glob("training/*/*")) == []
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    """Whether it still runs; one that nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False

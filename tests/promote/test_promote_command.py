@@ -11,6 +11,7 @@ from bandit_nba.cli import application
 from bandit_nba.errors import StoreError
 from bandit_nba.promote import ledger
 from bandit_nba.promote.files import install, keep
+from bandit_nba.workspace import open_workspace
 from tests.promote import world
 
 
@@ -43,6 +44,33 @@ def test_wrong_input_is_exit_code_2(shop: Path) -> None:
     assert nba("promote", str(shop), str(shop / "none.toml")).exit_code == 2
     assert nba("promote", str(shop), "--watch").exit_code == 2
     assert nba("promote", str(shop)).exit_code == 2
+
+
+def test_a_policy_that_is_no_file_is_named_with_the_files_that_were_meant(shop: Path) -> None:
+    """Policies go by their files; a `name` may stand in several, and is no file."""
+    (shop / "other.toml").write_text(world.SHARP.replace("floor = 0.1", "floor = 0.2"))
+    by_name = nba("promote", str(shop), "sharp")
+    misspelled = nba("promote", str(shop), str(shop / "shrap.toml"))
+    nothing_like_it = nba("promote", str(shop), "zzz")
+
+    assert {by_name.exit_code, misspelled.exit_code, nothing_like_it.exit_code} == {2}
+    assert "there is no such policy file" in by_name.stderr
+    assert f"{shop / 'other.toml'} and in {shop / 'sharp.toml'}" in by_name.stderr
+    assert "sharp.toml" in misspelled.stderr
+    assert "nba init" not in nothing_like_it.stderr
+
+
+def test_a_challenger_with_today_s_name_goes_by_its_file(shop: Path) -> None:
+    today = open_workspace(shop).policy
+    alike, renamed = shop / "alike.toml", shop / "renamed.toml"
+    alike.write_text(world.SHARP.replace("sharp", today.name))
+    renamed.write_text((shop / "policy.toml").read_text().replace(today.name, "renamed", 1))
+
+    judged = nba("promote", str(shop), str(alike), "--dry-run")
+    assert f"{today.name} of alike.toml earns at least" in judged.stdout
+    same = nba("promote", str(shop), str(renamed), "--dry-run")
+    assert same.exit_code == 2
+    assert "decides as today's policy does" in same.stderr
 
 
 def test_a_policy_that_explores_nothing_comes_with_a_note(shop: Path) -> None:

@@ -11,15 +11,16 @@ from typer.testing import CliRunner
 
 from bandit_nba.cli import application
 from bandit_nba.cli.ray_spread import OnRay
-from bandit_nba.decide.policy import Exploration
+from bandit_nba.decide.policy import Exploration, Policy
 from bandit_nba.decide.weighing import Arbitration, Lever
 from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate import estimate_difference
+from bandit_nba.evaluate.diagnostics import Finding
 from bandit_nba.learn.compile import CompiledEnsemble
 from bandit_nba.promote import ledger
 from bandit_nba.promote.candidate import Candidate, read_policy
 from bandit_nba.promote.frozen import learned_from
-from bandit_nba.promote.search import best, prepare, run
+from bandit_nba.promote.search import Try, best, prepare, run, unjudged
 from bandit_nba.promote.space import groups_of, space
 from bandit_nba.workspace import open_workspace
 from tests.promote import world
@@ -110,6 +111,23 @@ def test_a_policy_that_samples_by_an_ensemble_is_judged_by_its_members_votes(sho
     assert np.allclose(np.add.reduceat(votes, task.late.indptr[:-1]), 5.0)
     assert isinstance(scorer, CompiledEnsemble)
     assert best(list(run(task))).gain is not None
+
+
+def test_it_says_why_policies_could_not_be_judged() -> None:
+    few = [
+        Finding("size", "stop", f"{n} left", "too few", "log more", {"more": more})
+        for n, more in ((5, 90.0), (9, 50.0))
+    ]
+    lost = Finding("support", "stop", "3 % lost", "unknown", "explore them", {"mass": 0.03})
+    tries = [Try(Policy(), None, stop) for stop in (few[0], lost, few[1])]
+
+    assert [str(why) for why in unjudged(tries)] == [
+        "2 by size (at best 9 left): too few; log more",
+        "1 by support (at best 3 % lost): unknown; explore them",
+    ]
+    with pytest.raises(RefusedError, match="can judge none") as refused:
+        best(tries)
+    assert "2 by size (at best 9 left)" in refused.value.hint
 
 
 @pytest.mark.ray
