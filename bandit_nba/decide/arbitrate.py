@@ -43,16 +43,16 @@ class Factors:
         return float(self.context_weight**s.context_weight * self.value**s.value * self.lever**s.lever)
 
 
-def priorities(expected_reward: Floats, multiplier: Floats, *, gain_strength: float = 1.0) -> Floats:
+def priorities(expected_reward: Floats, multiplier: Floats | None, *, gain_strength: float = 1.0) -> Floats:
     """Priority per row and arm, float64 (N, K), in the reward's unit times the multiplier's; "no action" has 0.
 
     expected_reward: (N, K), column 0 is "no action"; NaN where an arm is not eligible stays NaN.
-    multiplier: above zero, broadcast to (N, K).
+    multiplier: above zero, broadcast to (N, K); None for 1 everywhere.
     """
     gain: Floats = np.subtract(expected_reward, expected_reward[:, :1], order="C")
     if gain_strength != 1.0:
         gain = np.copysign(np.abs(gain) ** gain_strength, gain)
-    if (multiplier == 1.0).all():
+    if multiplier is None or (multiplier == 1.0).all():
         return gain
     return np.where(gain < 0.0, gain / multiplier, gain * multiplier)
 
@@ -80,6 +80,7 @@ class Arbiter:
         self._value, self._lever = _values(arms, settings, times), _levers(arms, settings, times)
         strength = settings.strength
         self._by_era = self._value**strength.value * self._lever**strength.lever
+        self._neutral = not settings.context_weights and bool((self._by_era == 1.0).all())
         self._contexts = [_Context(weight, arms) for weight in settings.context_weights]
         _check_contexts(self._contexts, strength.context_weight, arms)
 
@@ -88,6 +89,8 @@ class Arbiter:
 
         facts, channels, decided_at: of the N rows, as in `Requests`.
         """
+        if self._neutral:
+            return priorities(expected_reward, None, gain_strength=self.settings.strength.gain)
         multiplier = self.multipliers(facts=facts, channels=channels, decided_at=decided_at)
         return priorities(expected_reward, multiplier, gain_strength=self.settings.strength.gain)
 

@@ -11,6 +11,8 @@ from bandit_nba.decide.batch import Bools, Floats, Ints
 
 TALL = 32  # with so many times more rows than columns a loop over columns pays
 
+SMALL = 200  # cells up to which the number of calls is what counts
+
 
 def counts(mask: Bools) -> Floats:
     """How many are True in each row, float64 (N, 1)."""
@@ -33,6 +35,8 @@ def best(values: Floats) -> Floats:
 
 def known(values: Floats, mask: Bools) -> Floats:
     """The values where the mask is True, NaN elsewhere; float64 (N, K)."""
+    if values.size <= SMALL:
+        return np.where(mask, values, np.nan)
     bits = mask.astype(np.int64)
     bits -= 1  # 0 where True, else all ones, which is a NaN
     bits |= np.ascontiguousarray(values).view(np.int64)
@@ -41,6 +45,9 @@ def known(values: Floats, mask: Bools) -> Floats:
 
 def clear(values: Floats, mask: Bools) -> None:
     """Set to 0 in place where the mask is False, NaN included; `values` must be contiguous."""
+    if values.size <= SMALL:
+        np.copyto(values, 0.0, where=~mask)
+        return
     bits = mask.astype(np.int64)
     np.negative(bits, out=bits)  # all ones where True
     words = values.view(np.int64)

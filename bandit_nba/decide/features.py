@@ -15,13 +15,13 @@ average one. No name holds `=` or `?`, so no value can pass for another feature.
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from bandit_nba.catalogue import Arm, FactKind, FactSchema
 from bandit_nba.decide.batch import Coded, CodedSets, Facts, Floats, Ints
 from bandit_nba.decide.feature_names import CHANNEL, check_arm_feature, check_settings
+from bandit_nba.decide.features_alone import AloneFeaturiser, Source
 from bandit_nba.decide.hashing import ValueHashes
 from bandit_nba.decide.policy import FeatureSettings, Number
 from bandit_nba.decide.rows import ABSENT, Ragged, gathered, laid_out
@@ -33,18 +33,6 @@ from bandit_nba.settings import version_of
 
 DEFINITION = 1  # grows when the same facts become other features
 LIMIT = 1e6  # size of a number after scaling; three of them crossed and squared still fit single precision
-
-
-@dataclass(frozen=True)
-class _Source:
-    """One fact that the model sees; its fixed terms are numbered from `first`, that of "unknown" before all others."""
-
-    name: str
-    kind: FactKind
-    letter: str
-    first: int
-    hashes: ValueHashes
-    number: Number
 
 
 class Featuriser:
@@ -66,12 +54,15 @@ class Featuriser:
         sources = []
         for name, kind, letter in named:
             number = settings.numbers.get(name, Number())
-            sources.append(_Source(name, kind, letter, len(texts), ValueHashes(name, letter), number))
+            sources.append(Source(name, kind, letter, len(texts), ValueHashes(name, letter), number))
             texts += [(letter, text) for text in _fixed_texts(name, kind, number)]
         self._fixed = FixedTerms.of(texts)
         self._numbers = _Numbers([s for s in sources if s.kind == "number"])
         self._booleans = _Booleans([s for s in sources if s.kind == "boolean"])
         self._categories = _Categories([s for s in sources if s.kind == "category"], channel=settings.channel)
+        of_channel = sources[-1] if settings.channel else None
+        of_facts = sources[: len(sources) - settings.channel]
+        self._alone = AloneFeaturiser(of_facts, self._fixed, channel=of_channel, limit=LIMIT)
         self._sets = [s for s in sources if s.kind == "set"]
         self._texts = [s for s in sources if s.kind == "text"]
         self.version = version_of(
@@ -86,6 +77,10 @@ class Featuriser:
         InputError
             If a column is not of the kind that its fact was declared with.
         """
+        alone = facts.alone
+        if alone is not None:
+            code = int(channels.codes[0])
+            return self._alone.row(alone, None if code < 0 else channels.values[code])
         batch = BatchTerms(self._fixed)
         number_terms, number_values = self._numbers.of(facts)
         terms = np.concatenate([number_terms, self._booleans.of(facts), self._categories.of(facts, channels, batch)])
@@ -146,7 +141,7 @@ def _held(numbers: Floats) -> Floats:
 class _Numbers:
     """All number facts at once: each has its value or its unknown, and where it has bins, the bin that it falls in."""
 
-    def __init__(self, sources: Sequence[_Source]) -> None:
+    def __init__(self, sources: Sequence[Source]) -> None:
         self._names = [s.name for s in sources]
         self._scales = np.array([s.number.scale for s in sources], dtype=np.float64).reshape(-1, 1)
         self._unknown = np.array([s.first for s in sources], dtype=np.int64).reshape(-1, 1)
@@ -166,7 +161,7 @@ class _Numbers:
 class _Booleans:
     """All boolean facts at once: true, false or unknown."""
 
-    def __init__(self, sources: Sequence[_Source]) -> None:
+    def __init__(self, sources: Sequence[Source]) -> None:
         self._names = [s.name for s in sources]
         self._unknown = np.array([s.first for s in sources], dtype=np.int64).reshape(-1, 1)
 
@@ -179,7 +174,7 @@ class _Booleans:
 class _Categories:
     """All categories at once, the channel last where it counts: the value or unknown."""
 
-    def __init__(self, sources: Sequence[_Source], *, channel: bool) -> None:
+    def __init__(self, sources: Sequence[Source], *, channel: bool) -> None:
         self._hashes = [s.hashes for s in sources]
         self._names = [s.name for s in sources[: len(sources) - channel]]
         self._channel = channel
@@ -198,7 +193,7 @@ class _Categories:
         return np.where(codes < 0, self._unknown, codes + first)
 
 
-def _set_terms(source: _Source, facts: Facts, batch: BatchTerms) -> Ragged:
+def _set_terms(source: Source, facts: Facts, batch: BatchTerms) -> Ragged:
     """One term per member."""
     column = facts.columns.get(source.name)
     if column is None:
@@ -208,7 +203,7 @@ def _set_terms(source: _Source, facts: Facts, batch: BatchTerms) -> Ragged:
     return Ragged(indptr=column.indptr, terms=column.codes + batch.add(source.hashes, column.values))
 
 
-def _text_terms(source: _Source, facts: Facts, batch: BatchTerms) -> Ragged:
+def _text_terms(source: Source, facts: Facts, batch: BatchTerms) -> Ragged:
     """One term per distinct word, each text read once however many rows hold it; "unknown" where there is none."""
     column = _coded(source.name, facts)
     bags = [words(text) for text in column.values]

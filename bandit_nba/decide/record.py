@@ -15,6 +15,7 @@ import numpy.typing as npt
 from bandit_nba.catalogue.facts import FactValue
 from bandit_nba.decide import slate_log
 from bandit_nba.decide.batch import Assignment, Decisions, Floats, Kind
+from bandit_nba.decide.eligible_sets import EligibleSets
 from bandit_nba.decide.mixture_log import NO_CREDIT, LoggedCredit, LoggedShadow, credit_of, shadow_of
 from bandit_nba.decide.slate_log import LoggedSlate
 from bandit_nba.errors import StoreError
@@ -126,46 +127,86 @@ def records(
 
     inline_actions: JSON of what all these decisions were made among, None for the catalogue's arms.
     """
-    requests, chosen = decisions.requests, decisions.chosen.tolist()
+    requests, sets = decisions.requests, EligibleSets(decisions)
     names = [arm.id for arm in decisions.arms]
-    sets, facts = _EligibleSets(decisions), requests.facts.rows()
-    deadlines = [None if deadline != deadline else deadline for deadline in activate_by.tolist()]
-    channels = [requests.channels.values[code] for code in requests.channels.codes.tolist()]
-    support = decisions.support.tolist()
-    probabilities, expected = sets.numbers(decisions.probability), sets.numbers(decisions.expected_reward)
-    propensity, until, ripe = decisions.propensity.tolist(), valid_until.tolist(), matures_at.tolist()
-    return [
+    made = [
         DecisionRecord(
-            id=requests.ids[i],
-            customer=requests.customers[i],
-            channel=channels[i],
+            id=decision,
+            customer=customer,
+            channel=requests.channels.values[channel],
             decided_at=decided_at,
-            valid_until=until[i],
-            matures_at=ripe[i],
-            activate_by=deadlines[i],
+            valid_until=until,
+            matures_at=ripe,
+            activate_by=None if deadline != deadline else deadline,
             kind=kind,
-            arm=names[chosen[i]],
-            propensity=propensity[i],
-            arms=sets.arms(i),
-            probabilities=probabilities[i],
-            expected_rewards=expected[i],
-            removed=sets.removed(i),
+            arm=names[chosen],
+            propensity=propensity,
+            arms=found.arms,
+            probabilities=probabilities,
+            expected_rewards=expected,
+            removed=found.removed,
             catalogue_version=versions.catalogue,
             policy_version=versions.policy,
             feature_version=versions.features,
             reward_version=versions.reward,
             model_version=versions.model,
             salt_id=versions.salt,
-            **_mixture_columns(decisions, i, sets.at(i)),
-            support=support[i],
-            payload_sha256=payload_sha256[i],
-            answer=answers[i],
-            slate=_slate(decisions, i),
+            support=support,
+            payload_sha256=payload,
+            answer=answer,
             inline_actions=inline_actions,
-            facts=_ENCODER.encode(facts[i]),
+            facts=_ENCODER.encode(facts),
         )
-        for i, (decided_at, kind) in enumerate(zip(requests.decided_at.tolist(), decisions.kinds, strict=True))
+        for (
+            decision,
+            customer,
+            channel,
+            decided_at,
+            until,
+            ripe,
+            deadline,
+            kind,
+            chosen,
+            propensity,
+            found,
+            probabilities,
+            expected,
+            support,
+            payload,
+            answer,
+            facts,
+        ) in zip(
+            requests.ids,
+            requests.customers,
+            requests.channels.codes.tolist(),
+            requests.decided_at.tolist(),
+            valid_until.tolist(),
+            matures_at.tolist(),
+            activate_by.tolist(),
+            decisions.kinds,
+            decisions.chosen.tolist(),
+            decisions.propensity.tolist(),
+            sets.of_row,
+            sets.numbers(decisions.probability),
+            sets.numbers(decisions.expected_reward),
+            decisions.support.tolist(),
+            payload_sha256,
+            answers,
+            requests.facts.rows(),
+            strict=True,
+        )
     ]
+    if decisions.credit is not None or decisions.slates:  # by far most have neither
+        return [
+            _completed(record, decisions, i, found.at)
+            for i, (record, found) in enumerate(zip(made, sets.of_row, strict=True))
+        ]
+    return made
+
+
+def _completed(record: DecisionRecord, decisions: Decisions, i: int, at: npt.NDArray[np.intp]) -> DecisionRecord:
+    """With what a mixture and a slate add."""
+    return msgspec.structs.replace(record, slate=_slate(decisions, i), **_mixture_columns(decisions, i, at))
 
 
 def logged(record: DecisionRecord) -> LoggedDecision:
@@ -229,42 +270,6 @@ _NAMES = msgspec.json.Decoder(tuple[str, ...])
 _NUMBERS = msgspec.json.Decoder(tuple[float, ...])
 _REMOVED = msgspec.json.Decoder(dict[str, tuple[str, str]])
 _FACTS = msgspec.json.Decoder(dict[str, float | bool | str | tuple[str, ...] | None])
-
-
-class _EligibleSets:
-    """The JSON of eligible sets, written once per distinct pattern of removals, since patterns repeat."""
-
-    def __init__(self, decisions: Decisions) -> None:
-        self._arms = [arm.id for arm in decisions.arms]
-        self._removals = decisions.eligibility.removals
-        self._removed = np.ascontiguousarray(decisions.eligibility.removed)
-        self._known: dict[bytes, tuple[npt.NDArray[np.intp], bytes, bytes]] = {}
-        self._of_row = [self._pattern(row) for row in self._removed]
-
-    def arms(self, i: int) -> bytes:
-        return self._of_row[i][1]
-
-    def removed(self, i: int) -> bytes:
-        return self._of_row[i][2]
-
-    def numbers(self, values: Floats) -> list[bytes]:
-        if len(self._known) == 1:  # all rows are alike
-            return [_ENCODER.encode(row) for row in values[:, self._of_row[0][0]].tolist()]
-        return [_ENCODER.encode(row[kept].tolist()) for row, (kept, _, _) in zip(values, self._of_row, strict=True)]
-
-    def at(self, i: int) -> npt.NDArray[np.intp]:
-        return self._of_row[i][0]
-
-    def _pattern(self, row: npt.NDArray[np.int16]) -> tuple[npt.NDArray[np.intp], bytes, bytes]:
-        key = row.tobytes()
-        if key not in self._known:
-            kept = np.flatnonzero(row == 0)
-            out = {
-                self._arms[k]: (self._removals[row[k] - 1].stage, self._removals[row[k] - 1].reason)
-                for k in np.flatnonzero(row).tolist()
-            }
-            self._known[key] = kept, _ENCODER.encode([self._arms[k] for k in kept.tolist()]), _ENCODER.encode(out)
-        return self._known[key]
 
 
 class _MixtureColumns(TypedDict, total=False):

@@ -25,6 +25,7 @@ class RuleFacts:
         self._over_columns = over_columns
         self._columns = RuleColumns(requests)
         self._requests = requests
+        self._alone = requests.facts.alone
         self._codes: dict[str, Ints] = {}
         self._activations: dict[int, Any] = {}
 
@@ -85,7 +86,12 @@ class RuleFacts:
         if name == NOW:
             return datetime.datetime.fromtimestamp(float(requests.decided_at[row]), datetime.UTC)
         part, _, fact = name.partition(".")
-        value = _cell(requests.facts.columns.get(fact), requests.facts.schema[fact], row)
+        kind = requests.facts.schema[fact]
+        if self._alone is None:
+            value = _cell(requests.facts.columns.get(fact), kind, row)
+        else:
+            cell = self._alone.get(fact)
+            value = cell if kind != "set" else list(cell) if isinstance(cell, tuple) else []
         return _is_known(value) if part == "has" else value
 
     def _alike(self, rule: Expression, rows: Ints) -> tuple[Ints, int]:

@@ -15,6 +15,7 @@ from bandit_nba.learn.tuples import tuples
 
 MOST_BYTES = 1 << 25  # of a set's table: 200,000 terms for 20 arms, 800 for 5,000
 CONTEXT = "UR"
+_FEW = 32  # up to so many terms plain numbers are quicker than arrays
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ class ArmTable:
         letters = np.frombuffer(contexts.namespaces.encode("ascii"), dtype=np.uint8)
         if len(letters) > self._most:
             return self._terms(letters, contexts.hashes)
-        keys = ((contexts.hashes.astype(np.int64) << 8) | letters).tolist()
+        if len(letters) <= _FEW:
+            keys = [(h << 8) | letter for h, letter in zip(contexts.hashes.tolist(), letters.tolist(), strict=True)]
+        else:
+            keys = ((contexts.hashes.astype(np.int64) << 8) | letters).tolist()
         with self._lock:
             missing = [i for i, key in enumerate(keys) if key not in self._row_of]
             if missing:

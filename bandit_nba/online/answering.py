@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 import msgspec
+import numpy as np
 
 from bandit_nba.decide.batch import Decisions, Floats
 from bandit_nba.decide.reasons import Reason
@@ -18,8 +19,7 @@ Reasons = Sequence[tuple[Reason, ...]]
 _ENCODER = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """`body` is JSON of `DecisionAnswer`; `replayed`: the id had been asked before; `durable`: the log holds it."""
 
     body: bytes
@@ -45,39 +45,47 @@ def bodies(
     decisions: Decisions, deadlines: Deadlines, versions: Versions, *, reasons: Mapping[int, Reasons] | None = None
 ) -> Sequence[bytes]:
     """The body of each decision's answer. reasons: by row, for each place of its ranking."""
-    arms, requests = decisions.arms, decisions.requests
+    arms, requests, at = decisions.arms, decisions.requests, _Moments()
     rows = zip(
         requests.ids,
         decisions.chosen.tolist(),
         decisions.propensity.tolist(),
-        decisions.expected_reward[range(len(decisions)), decisions.chosen].tolist(),
+        decisions.expected_reward[np.arange(len(decisions)), decisions.chosen].tolist(),
         decisions.kinds,
         requests.decided_at.tolist(),
         deadlines.valid_until.tolist(),
         deadlines.activate_by.tolist(),
         strict=True,
     )
-    return [
-        _ENCODER.encode(
-            DecisionAnswer(
-                decision_id=decision,
-                action=arms[k].action.id,
-                treatment=None if (treatment := arms[k].treatment) is None else treatment.id,
-                arm=arms[k].id,
-                probability=propensity,
-                expected_reward=expected,
-                kind=kind,
-                decided_at=moment(decided_at),
-                valid_until=moment(valid_until),
-                activate_by=None if activate_by != activate_by else moment(activate_by),
-                model_version=versions.model,
-                policy_version=versions.policy,
-                catalogue_version=versions.catalogue,
-                **_slate(decisions, i, reasons or {}),
-            )
+    made = [
+        DecisionAnswer(
+            decision_id=decision,
+            action=arms[k].action.id,
+            treatment=None if (treatment := arms[k].treatment) is None else treatment.id,
+            arm=arms[k].id,
+            probability=propensity,
+            expected_reward=expected,
+            kind=kind,
+            decided_at=at[decided_at],
+            valid_until=at[valid_until],
+            activate_by=None if activate_by != activate_by else at[activate_by],
+            model_version=versions.model,
+            policy_version=versions.policy,
+            catalogue_version=versions.catalogue,
         )
-        for i, (decision, k, propensity, expected, kind, decided_at, valid_until, activate_by) in enumerate(rows)
+        for decision, k, propensity, expected, kind, decided_at, valid_until, activate_by in rows
     ]
+    for i in decisions.slates:  # few, or none
+        made[i] = msgspec.structs.replace(made[i], **_slate(decisions, i, reasons or {}))
+    return list(map(_ENCODER.encode, made))
+
+
+class _Moments(dict[float, datetime.datetime]):
+    """`moment` of each time, made once: all decisions of a batch are made at the same one."""
+
+    def __missing__(self, at_s: float) -> datetime.datetime:
+        found = self[at_s] = moment(at_s)
+        return found
 
 
 class _SlateFields(TypedDict, total=False):

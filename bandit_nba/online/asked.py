@@ -30,8 +30,7 @@ class ChannelTimes:
     deferred: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """One request, checked.
 
     facts: given with the request; None means unknown, whatever the profile says. payload_sha256: of what was asked,

@@ -71,8 +71,7 @@ _TEACHING_NOTHING = (
 )
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """What an id was answered: the request's SHA-256 and the response body, byte for byte."""
 
     payload_sha256: bytes
