@@ -38,7 +38,7 @@ def test_simulated_counts_have_the_moments_of_the_law() -> None:
 
 
 def test_conditional_expectations_predict_the_simulated_future() -> None:
-    """Of customers who bought twice in 39 weeks: their mean next 39 weeks against eq. (10); seed 2, |z| < 4."""
+    """Of customers who bought twice, or never, in 39 weeks: their mean next 39 against eq. (10); seed 2, |z| < 4."""
     rng = np.random.default_rng(2)
     n = 150_000
     rate, leave, _ = purchases.draw_customers(rng, n, LAW)
@@ -54,8 +54,11 @@ def test_conditional_expectations_predict_the_simulated_future() -> None:
     chosen = np.flatnonzero((first == 2) & (last > 20))
     expected = [purchases.expected_future(39.0, x=2, tx=t, observed=39.0, law=LAW) for t in last[chosen]]
     z = (second[chosen].mean() - np.mean(expected)) / (second[chosen].std() / np.sqrt(len(chosen)))
+    silent = second[first == 0]
+    of_silent = purchases.expected_future(39.0, x=0, tx=0.0, observed=39.0, law=LAW)
 
     assert abs(z) < 4.0
+    assert abs(silent.mean() - of_silent) < 4.0 * silent.std() / np.sqrt(len(silent))
 
 
 def test_the_parameters_are_found_again_by_likelihood() -> None:
@@ -90,6 +93,30 @@ def test_amounts_have_the_published_mean() -> None:
     assert purchases.expected_amount(LAW) == pytest.approx(6.25 * 15.44 / 2.74)
     assert abs(z) < 4.0
     assert purchases.conditional_amount(40.0, 0, LAW) == pytest.approx(purchases.expected_amount(LAW))
+    # by hand, two purchases of 10 on average: 6.25 (15.44 + 2 x 10) / (6.25 x 2 + 3.74 - 1)
+    assert purchases.conditional_amount(10.0, 2, LAW) == pytest.approx(221.5 / 15.24)
+
+
+def test_customers_differ_in_their_mean_amounts_as_the_law_says() -> None:
+    """p / mean = nu ~ Gamma(q, v): mean q / v = .242228, variance q / v^2 = .015688; 400,000 customers, seed 7."""
+    _, _, mean = purchases.draw_customers(np.random.default_rng(7), 400_000, LAW)
+    nu = LAW.p / mean
+    squares = (nu - nu.mean()) ** 2
+
+    assert abs(nu.mean() - 0.242228) < 4.5 * nu.std() / np.sqrt(400_000)
+    assert abs(squares.mean() - 0.015688) < 4.5 * squares.std() / np.sqrt(400_000)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_amounts_vary_as_the_sum_of_so_many(count: int) -> None:
+    """Each Gamma(p) of mean 20: the sum has mean 20 n and variance n 20^2 / p; 300,000 sums, seed 8, |z| < 4.5."""
+    n = 300_000
+    u = np.random.default_rng(8).random(n)
+    paid = purchases.amounts(np.full(n, 20.0), np.full(n, count), u, LAW)
+    squares = (paid - 20.0 * count) ** 2
+
+    assert abs(paid.mean() - 20.0 * count) < 4.5 * paid.std() / np.sqrt(n)
+    assert abs(squares.mean() - count * 400.0 / LAW.p) < 4.5 * squares.std() / np.sqrt(n)
 
 
 def test_counts_follow_poissons_law_by_hand() -> None:
