@@ -53,9 +53,9 @@ class App:
     def __init__(self, operations: Sequence[Operation], replica: Replica, traffic: Traffic) -> None:
         doorman = Doorman(replica.gate)
         paths = groupby(sorted(operations, key=lambda o: _rank(o.path)), key=lambda o: o.path)
-        self._router = Router(
-            [Route(path, Endpoint(list(same), doorman, traffic)) for path, same in paths], redirect_slashes=False
-        )
+        endpoints = {path: Endpoint(list(same), doorman, traffic) for path, same in paths}
+        self._plain = {path: endpoint for path, endpoint in endpoints.items() if "{" not in path}
+        self._router = Router([Route(path, endpoint) for path, endpoint in endpoints.items()], redirect_slashes=False)
         self._router.default = _no_route
         self._replica = replica
 
@@ -65,8 +65,8 @@ class App:
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
             raw = scope.get("raw_path") or quote(scope["path"]).encode()
-            scope["path"] = raw.partition(b"?")[0].decode("latin-1")
-            await self._router(scope, receive, send)
+            path = scope["path"] = raw.partition(b"?")[0].decode("latin-1")
+            await self._plain.get(path, self._router)(scope, receive, send)
 
     async def _lifespan(self, receive: ReceiveCallable, send: SendCallable) -> None:
         while True:

@@ -9,6 +9,8 @@ checks, drains and replaces replicas. What it does not see any more is load: rep
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serve.one_write import in_one_write
+
 _here: list[ASGIApp] = []  # the application of this process; empty where no replica of ours runs, as in Ray's own proxy
 
 
@@ -31,6 +33,11 @@ class Direct:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route one request; Ray's own paths begin with `/-/`."""
         if _here and scope["type"] == "http" and not scope["path"].startswith("/-/"):
-            await _here[0](scope, receive, send)
+            held = in_one_write(send)
+            try:
+                await _here[0](scope, receive, send)
+            finally:
+                if held is not None:
+                    held.flush()
         else:
             await self._ray(scope, receive, send)

@@ -5,7 +5,7 @@ refused is not told why: 401 for everything that is no key in force, 403 for a k
 """
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
@@ -62,7 +62,7 @@ class Doorman:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
 
-    def admit(self, scope: Scope, headers: Iterable[tuple[bytes, bytes]], peer: tuple[str, int] | None) -> Caller:
+    def admit(self, scope: Scope, headers: Mapping[bytes, bytes], peer: tuple[str, int] | None) -> Caller:
         """Who it is, if they may do what needs `scope`.
 
         Raises
@@ -107,14 +107,12 @@ def is_here(address: str) -> bool:
     return True
 
 
-def _sent(headers: Iterable[tuple[bytes, bytes]]) -> str:
+def _sent(headers: Mapping[bytes, bytes]) -> str:
     """The key as it was sent, in whichever header."""
-    for name, value in headers:
-        if name == b"authorization" and value[: len(BEARER)].lower() == BEARER:
-            return value[len(BEARER) :].decode("latin-1")
-        if name == SUBSCRIPTION_KEY:
-            return value.decode("latin-1")
-    return ""
+    authorization = headers.get(b"authorization", b"")
+    if authorization[: len(BEARER)].lower() == BEARER:
+        return authorization[len(BEARER) :].decode("latin-1")
+    return headers.get(SUBSCRIPTION_KEY, b"").decode("latin-1")
 
 
 def _pace(gate: Gate, grant: Grant, calls: int) -> None:

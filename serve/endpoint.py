@@ -1,6 +1,5 @@
 """One address of the API as an ASGI application: reads a bounded body, calls a handler, answers or explains."""
 
-import asyncio
 import itertools
 import logging
 import os
@@ -16,35 +15,37 @@ import msgspec
 from bandit_nba.access.scopes import Scope as AccessScope
 from serve import logs, parameters
 from serve import problem as problems
+from serve.body import MIB as MIB
+from serve.body import ClientGone, read_body, too_large
+from serve.body import ReceiveCallable as ReceiveCallable
 from serve.doorman import ANYBODY, Caller, Doorman
 from serve.parameters import Parameters
 from serve.problem import Kind, Problem
-from serve.refusal import Refused, refused
+from serve.refusal import Headers, Refused, refused
 from serve.traffic import Traffic
 
 log = logging.getLogger("nba.serve")
 
 Scope = MutableMapping[str, Any]
-ReceiveCallable = Callable[[], Awaitable[MutableMapping[str, Any]]]
 SendCallable = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
-MIB = 2**20
-BODY_WITHIN_S = 10.0
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 """Of Prometheus' exposition format."""
 
 OCTETS = "application/octet-stream"
 
-_HEADERS = {media: (b"content-type", media.encode()) for media in (JSON, problems.MEDIA_TYPE, TEXT, OCTETS)}
 _SECURITY = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
 )
+_HEADERS = {
+    media: ((b"content-type", media.encode()), *_SECURITY) for media in (JSON, problems.MEDIA_TYPE, TEXT, OCTETS)
+}
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _NUMBERS = itertools.count(int.from_bytes(os.urandom(8), "big"))
 """Of requests without a name, from a random start. Asking the system for each lets go of the interpreter, and beside a
@@ -52,25 +53,23 @@ busy decider the loop then waits for it: 270 us a request."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A request as handlers see it: parameters of the path and of the query (decoded), the body, and who calls."""
 
     params: Mapping[str, str]
     body: bytes
     media_type: str = JSON
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = {}
     caller: Caller = ANYBODY
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """A response: its body's bytes are sent as they are."""
 
     status: int
     body: bytes
     media_type: str = JSON
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Headers = ()
 
 
 Handler = Callable[[Call], Awaitable[Reply]]
@@ -105,10 +104,6 @@ class Operation:
     explain: "Callable[[Exception], Reply] | None" = None
 
 
-class ClientGone(Exception):  # noqa: N818 (nobody is left to be told of it)
-    """The client closed the connection before its body was complete."""
-
-
 class Endpoint:
     """All operations of one path, and who is let in to them; without a doorman everybody is."""
 
@@ -123,14 +118,15 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: ReceiveCallable, send: SendCallable) -> None:
         """Serve one request; never raises but for the server's own trouble with the connection."""
         begun, method = time.perf_counter(), scope["method"]
-        named = _request_id(scope)
+        headers = dict(scope["headers"])  # of one that was sent twice the last counts
+        named = _request_id(headers)
         logs.request_id.set(named.decode("latin-1"))
         operation = self.operations.get("GET" if method == "HEAD" else method)
         try:
             if operation is None:
                 raise refused(problems.METHOD, f"{method} is not offered here", allow=self.allow)
-            caller = self._admitted(operation, scope)
-            reply = await operation.handler(await _call(operation, scope, receive, caller))
+            caller = self._admitted(operation, headers, scope.get("client"))
+            reply = await operation.handler(await _call(operation, scope, headers, receive, caller))
         except ClientGone:
             self._traffic.gone += 1
             return
@@ -140,17 +136,17 @@ class Endpoint:
         name = "other" if operation is None else operation.name
         self._traffic.answered(name, reply.status, time.perf_counter() - begun)
 
-    def _admitted(self, operation: Operation, scope: Scope) -> Caller:
+    def _admitted(self, operation: Operation, headers: Mapping[bytes, bytes], client: tuple[str, int] | None) -> Caller:
         if self._doorman is None or operation.scope is None:
             return ANYBODY
-        return self._doorman.admit(operation.scope, scope["headers"], scope.get("client"))
+        return self._doorman.admit(operation.scope, headers, client)
 
 
-def _request_id(scope: Scope) -> bytes:
+def _request_id(headers: Mapping[bytes, bytes]) -> bytes:
     """What the client calls its request, where that is a plain word; otherwise a new one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            return bytes(value)
+    sent = headers.get(b"x-request-id")
+    if sent is not None and _REQUEST_ID.fullmatch(sent):
+        return sent
     return b"%016x" % (next(_NUMBERS) & 0xFFFF_FFFF_FFFF_FFFF)
 
 
@@ -173,7 +169,7 @@ def problem_of(error: BaseException) -> Problem:
     return problems.problem_of(error)
 
 
-def problem_reply(kind: Kind, problem: Problem, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
+def problem_reply(kind: Kind, problem: Problem, headers: Headers = ()) -> Reply:
     """A problem as a response, with Retry-After where trying again makes sense."""
     if kind.retry_after_s:
         headers = (*headers, (b"retry-after", str(kind.retry_after_s).encode()))
@@ -182,29 +178,25 @@ def problem_reply(kind: Kind, problem: Problem, headers: tuple[tuple[bytes, byte
 
 async def send_reply(send: SendCallable, reply: Reply, *, with_body: bool = True, named: bytes = b"") -> None:
     """Send `reply` in two messages; `named` is the request's id."""
-    length = (b"content-length", str(len(reply.body)).encode())
-    headers = [_HEADERS[reply.media_type], length, *_SECURITY, *reply.headers]
+    headers = [*_HEADERS[reply.media_type], (b"content-length", b"%d" % len(reply.body)), *reply.headers]
     if named:
         headers.append((b"x-request-id", named))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body if with_body else b""})
 
 
-async def _call(operation: Operation, scope: Scope, receive: ReceiveCallable, caller: Caller) -> Call:
+async def _call(
+    operation: Operation, scope: Scope, headers: Mapping[bytes, bytes], receive: ReceiveCallable, caller: Caller
+) -> Call:
     params = {name: _decoded(value) for name, value in scope.get("path_params", {}).items()}
     query = parameters.read(operation.query, scope.get("query_string", b"")) if operation.query else {}
     if not operation.takes:
         return Call(params, b"", query=query, caller=caller)
-    media_type, length = b"", 0
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            media_type = value
-        elif name == b"content-length":
-            length = int(value) if value.isdigit() else 0
-    kind = _media_type(media_type, operation)
-    if length > operation.limit_bytes:
-        raise _too_large(operation)
-    return Call(params, await _body(receive, operation), kind, query, caller)
+    media_type = _media_type(headers.get(b"content-type", b""), operation)
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and int(length) > operation.limit_bytes:
+        raise too_large(operation.limit_bytes)
+    return Call(params, await read_body(receive, limit_bytes=operation.limit_bytes), media_type, query, caller)
 
 
 def _media_type(header: bytes, operation: Operation) -> str:
@@ -218,32 +210,6 @@ def _media_type(header: bytes, operation: Operation) -> str:
         return essence.strip().lower()
     allowed = " or ".join(operation.media_types)
     raise refused(problems.CONTENT_TYPE, f"this address takes {allowed}", hint=f"send `Content-Type: {allowed}`")
-
-
-async def _body(receive: ReceiveCallable, operation: Operation) -> bytes:
-    """The whole body; nearly always it is there at once, in one message."""
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(BODY_WITHIN_S):
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise ClientGone
-                part = message.get("body", b"")
-                size += len(part)
-                if size > operation.limit_bytes:
-                    raise _too_large(operation)
-                parts.append(part)
-                if not message.get("more_body", False):
-                    return parts[0] if len(parts) == 1 else b"".join(parts)
-    except TimeoutError:
-        raise refused(problems.TOO_SLOW, f"the body must arrive within {BODY_WITHIN_S:g} s") from None
-
-
-def _too_large(operation: Operation) -> Refused:
-    limit = f"{operation.limit_bytes // MIB} MiB"
-    return refused(problems.TOO_LARGE, f"a body here has at most {limit}", hint="send fewer items in one request")
 
 
 def _decoded(segment: str) -> str:

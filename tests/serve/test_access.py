@@ -178,12 +178,12 @@ def test_the_key_of_a_retired_service_is_taken_in_its_own_header(client: Client,
 def test_without_keys_only_this_machine_is_answered(replica: Replica) -> None:
     door = doorman.Doorman(replica.gate)
 
-    assert door.admit("decide", [], ("127.0.0.1", 1)) is doorman.ANYBODY
-    assert door.admit("decide", [], ("::1", 1)) is doorman.ANYBODY
+    assert door.admit("decide", {}, ("127.0.0.1", 1)) is doorman.ANYBODY
+    assert door.admit("decide", {}, ("::1", 1)) is doorman.ANYBODY
     with pytest.raises(Refused):
-        door.admit("decide", [], ("192.0.2.1", 1))
+        door.admit("decide", {}, ("192.0.2.1", 1))
     with pytest.raises(Refused):
-        door.admit("decide", [], ("2001:db8::1", 1))
+        door.admit("decide", {}, ("2001:db8::1", 1))
 
 
 def test_two_live_keys_a_client_and_each_change_is_in_the_audit_log(keys: Keys, replica: Replica) -> None:

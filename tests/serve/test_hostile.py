@@ -142,7 +142,7 @@ def test_a_body_in_pieces_is_one_body(client: Client) -> None:
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serve.endpoint.BODY_WITHIN_S", 0.05)
+    monkeypatch.setattr("serve.body.BODY_WITHIN_S", 0.05)
     pieces = [{"type": "http.request", "body": b"{", "more_body": True}]
     answer = asyncio.run(client.exchange("POST", "/v1/decisions", pieces, then_silence=True))
 
