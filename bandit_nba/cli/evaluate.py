@@ -19,7 +19,7 @@ SHOWN_REJECTED = 10
 @reported
 def evaluate(
     directory: Annotated[
-        Path, typer.Argument(help="The workspace, or a log file: .dsjson, .parquet, .csv.", metavar="DIR")
+        Path, typer.Argument(help="The workspace, or a log file: .dsjson, .parquet, .csv, .npz.", metavar="DIR")
     ],
     *,
     model: Annotated[str, typer.Option(help="Model version to judge; default: the one most decisions can judge.")] = "",

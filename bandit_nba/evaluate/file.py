@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,14 @@ from bandit_nba.evaluate.formats.row import Rejected
 from bandit_nba.evaluate.judge import best_fixed, judge
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.evaluate.policies import Fixed, JudgedPolicy, LoggingPolicy, Uniform
+from bandit_nba.evaluate.reward_model import FOLDS
 from bandit_nba.evaluate.workspace import Found, PolicyFound
 from bandit_nba.settings import nearest
 
 EARLY_SHARE = 0.25
 """Of the decisions, the earliest: they choose the best fixed arm, and the others judge it."""
+
+LEAST = ceil(FOLDS / EARLY_SHARE)
 
 MOST_ARMS_TRIED = 50
 
@@ -67,6 +71,14 @@ def judge_file(
     for arm in fixed:
         if arm not in log.arms:
             raise UnknownIdError("no such arm", where="--fixed", got=arm, hint=nearest(arm, log.arms))
+    if len(log) < LEAST:
+        raise RefusedError(
+            "too few decisions to judge policies on",
+            where=str(path),
+            got=len(log),
+            allowed=f"at least {LEAST}; a verdict needs about a hundred rewarded ones",
+            hint="log more decisions first",
+        )
     features = features_of(log)
     early_until = float(np.quantile(log.decided_at, EARLY_SHARE))
     early, late = log.between(-np.inf, early_until), log.between(early_until)

@@ -13,6 +13,7 @@ from sklearn.linear_model import Ridge
 from bandit_nba.decide.batch import Floats
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.policy import FeatureSettings
+from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate.cross_fit import cross_fit
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.evaluate.sample import FloatArray, IntArray
@@ -20,6 +21,7 @@ from bandit_nba.evaluate.sample import FloatArray, IntArray
 PENALTY_SHARED = 10.0
 PENALTY_ARM = 30.0
 MIN_DECISIONS_OF_ARM = 20
+FOLDS = 5
 
 
 def cross_fitted(
@@ -29,7 +31,22 @@ def cross_fitted(
     rng: np.random.Generator,
     reward_range: tuple[float, float] = (0.0, 1.0),
 ) -> Floats:
-    """Expected reward of every cell of the log, float64 (cells,), each from a model blind to the cell's customer."""
+    """Expected reward of every cell of the log, float64 (cells,), each from a model blind to the cell's customer.
+
+    Raises
+    ------
+    RefusedError
+        If there are fewer customers than `FOLDS`.
+    """
+    units = len(np.unique(log.group))
+    if units < FOLDS:
+        raise RefusedError(
+            "too few customers to judge policies on",
+            where="the log",
+            got=f"{units:,} in {len(log):,} decisions",
+            allowed=f"at least {FOLDS}; a verdict needs about a hundred rewarded decisions",
+            hint="log more decisions first",
+        )
     found = cross_fit(
         _design(log, features),
         log.arm[log.chosen],
@@ -38,6 +55,7 @@ def cross_fitted(
         model=PooledRidge,
         groups=log.group,
         reward_range=reward_range,
+        folds=FOLDS,
         rng=rng,
     )
     by_cell: Floats = found.by_arm[log.row, log.arm]
@@ -70,7 +88,7 @@ class PooledRidge:
 
 
 def _design(log: LoggedDecisions, features: FeatureSettings) -> FloatArray:
-    """The policy's own features of each decision, float64 (N, V)."""
+    """The policy's own features of each decision, float64 (N, V); where there is none, a column that says nothing."""
     rows = Featuriser(features, log.facts.schema).contexts(log.facts, log.channels)
-    table = sp.csr_array((rows.values, rows.terms, rows.indptr), shape=(len(rows), len(rows.names)))
+    table = sp.csr_array((rows.values, rows.terms, rows.indptr), shape=(len(rows), max(1, len(rows.names))))
     return np.asarray(table.toarray(), dtype=np.float64)

@@ -4,7 +4,7 @@ Whatever the size, memory is that of one shard, and the time per decision that o
 cache: at ten million decisions one pass over whole vectors spends most of its time on fresh memory.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from math import copysign, inf, sqrt
 
 from numpy.typing import ArrayLike
@@ -30,8 +30,8 @@ def estimate_shards(
     alpha: float = 0.05,
     reward_range: Range = (0.0, 1.0),
     weight_range: Range = (0.0, inf),
-    clip: float = inf,
-    shrinkage: float | None = None,
+    clip: float | Mapping[str, float] = inf,
+    shrinkage: float | Mapping[str, float] | None = None,
 ) -> dict[str, Estimate]:
     """Estimates of one policy from a log that comes shard by shard, each read and checked once.
 
@@ -42,6 +42,8 @@ def estimate_shards(
         they are needed. All decisions of a customer must be in one shard.
     intervals
         Estimator to interval, one of those above. el needs all weights at once and is refused.
+    clip, shrinkage
+        As of `estimate`: a number for all estimators asked for, or by estimator where only some take one.
 
     Returns
     -------
@@ -56,6 +58,8 @@ def estimate_shards(
     """
     if "el" in intervals:
         raise InputError("el needs all weights at once", where="intervals", got="el", allowed="cressie_read")
+    clips = _by_estimator("clip", None if clip == inf else clip, intervals, takers=CLIPPED)
+    shrinkages = _by_estimator("shrinkage", shrinkage, intervals, takers=SHRUNK)
     merged: dict[str, MomentSums] = {}
     read = 0
     for shard in shards:
@@ -65,8 +69,8 @@ def estimate_shards(
             judged = sample.matched() if name == "replay" else sample
             if judged.n == 0:
                 continue
-            options = {"clip": clip} if name in CLIPPED else {"shrinkage": shrinkage} if name in SHRUNK else {}
-            found = moment_sums(build(name, judged, **options), judged)
+            estimator = build(name, judged, clip=clips.get(name, inf), shrinkage=shrinkages.get(name))
+            found = moment_sums(estimator, judged)
             merged[name] = merged[name].merge(found) if name in merged else found
     if not read:
         raise InputError("there is no decision to judge", where="shards", allowed="at least one row")
@@ -76,6 +80,25 @@ def estimate_shards(
         name: estimate_merged(merged[name], interval=interval, alpha=alpha, reward_range=reward_range)
         for name, interval in intervals.items()
     }
+
+
+def _by_estimator(
+    option: str, given: float | Mapping[str, float] | None, asked: Collection[str], *, takers: Collection[str]
+) -> Mapping[str, float]:
+    """The option by estimator; one that would be without effect is refused."""
+    if given is None:
+        return {}
+    by_name = given if isinstance(given, Mapping) else dict.fromkeys(asked, given)
+    for name in by_name:
+        if name not in asked or name not in takers:
+            raise InputError(
+                f"has no effect on {name}" if name in asked else f"{name} was not asked for",
+                where=option,
+                got=given,
+                allowed=f"for {', '.join(takers)}",
+                hint=f"name the estimators that it is for, as in {option}={{'{next(iter(takers))}': 10.0}}",
+            )
+    return by_name
 
 
 def estimate_merged(

@@ -84,6 +84,25 @@ def test_what_sums_cannot_give_is_refused():
         estimate_shards([{"weights": [1.0, -1.0], "rewards": [1.0, 0.0]}], {"ips": "gaussian"})
 
 
+def test_options_without_effect_are_refused_and_may_be_given_by_estimator():
+    given = {**columns(300, customers=60), "q_logged": np.full(300, 0.4), "q_policy": np.full(300, 0.5)}
+    both = {"ips": "gaussian", "dros": "gaussian"}
+
+    with pytest.raises(InputError, match="no effect on dros"):
+        estimate_shards([given], both, clip=2.0)
+    with pytest.raises(InputError, match="no effect on ips"):
+        estimate_shards([given], both, shrinkage=1.0)
+    with pytest.raises(InputError, match="snips was not asked for"):
+        estimate_shards([given], both, clip={"snips": 2.0}, shrinkage={"dros": 1.0})
+    with pytest.raises(InputError, match="dros needs its shrinkage"):
+        estimate_shards([given], both)
+
+    found = estimate_shards([given], both, clip={"ips": 2.0}, shrinkage={"dros": np.inf})
+    plain = {name: values for name, values in given.items() if not name.startswith("q_")}
+    assert found["ips"].value == pytest.approx(estimate(**plain, estimator="ips", clip=2.0).value, abs=1e-12)
+    assert found["dros"].value == pytest.approx(estimate(**given, estimator="dr").value, abs=1e-12)
+
+
 def test_replay_from_shards_is_that_of_the_decisions_that_match():
     given = {**columns(300, customers=60), "policy_match": np.arange(300) % 5 == 0}
     given["policy_match"][:40] = False  # the first shard has none

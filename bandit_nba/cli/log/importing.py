@@ -28,6 +28,7 @@ class Format(StrEnum):
     dsjson = "dsjson"
     parquet = "parquet"
     csv = "csv"
+    obp = "obp"
 
 
 @reported

@@ -10,7 +10,7 @@ For the estimators alone no policy is needed: `estimate(weights, log.reward, gro
 `weights = (my_policy's probability of the logged arm) / log.propensity`.
 """
 
-from bandit_nba.evaluate.formats.obp import from_obp, to_obp
-from bandit_nba.evaluate.formats.read import FORMATS, format_of, from_rows, read_file, rows_of
+from bandit_nba.evaluate.formats.obp import to_obp
+from bandit_nba.evaluate.formats.read import FORMATS, format_of, from_obp, from_rows, read_file, rows_of
 
 __all__ = ["FORMATS", "format_of", "from_obp", "from_rows", "read_file", "rows_of", "to_obp"]

@@ -12,18 +12,26 @@ import numpy as np
 from bandit_nba.catalogue import FactSchema
 from bandit_nba.catalogue.facts import FactKind
 from bandit_nba.decide.inline import encoded
-from bandit_nba.errors import RefusedError, SettingsError
+from bandit_nba.errors import InputError, RefusedError, SettingsError
 from bandit_nba.evaluate.exclusion import UNSUPPORTED
 from bandit_nba.evaluate.formats.dsjson import read_dsjson
+from bandit_nba.evaluate.formats.obp import obp_rows, read_obp
 from bandit_nba.evaluate.formats.row import LogRow, Rejected
 from bandit_nba.evaluate.formats.tables import read_table
 from bandit_nba.evaluate.gather import Gathering
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.store.log_chunk import LogChunk
 
-Format = Literal["dsjson", "parquet", "csv"]
-FORMATS: tuple[Format, ...] = ("dsjson", "parquet", "csv")
+Format = Literal["dsjson", "parquet", "csv", "obp"]
+FORMATS: tuple[Format, ...] = ("dsjson", "parquet", "csv", "obp")
 MOST_REJECTED = 10_000
+_SUFFIXES: dict[str, Format] = {
+    ".dsjson": "dsjson",
+    ".json": "dsjson",
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".npz": "obp",
+}
 _ROWS = 5_000
 _ENCODER = msgspec.json.Encoder()
 
@@ -63,10 +71,15 @@ def read_file(
     try:
         log = from_rows(rows(note=True), schema=schema or kinds_of(rows(note=False)))
     except RefusedError as error:
+        what = "holds no row that can be used"
         if not bad:
-            raise
+            got = error.got if error.got else "no rows"
+            raise RefusedError(what, where=str(path), got=got, hint=error.hint) from None
         first = f"row {bad[0].number}, {bad[0].field}: {bad[0].why} ({bad[0].got})"
-        raise RefusedError(error.what, where=str(path), got=f"{count:,} rejected, the first: {first}") from None
+        allowed = f"of that field: {bad[0].allowed}" if bad[0].allowed else ""
+        raise RefusedError(
+            what, where=str(path), got=f"{count:,} rejected, the first: {first}", allowed=allowed, hint=error.hint
+        ) from None
     return (replace(log, left_out={**log.left_out, "rejected": count}) if count else log), bad
 
 
@@ -82,15 +95,34 @@ def rows_of(
     kind = kind or format_of(path)
     if kind == "dsjson":
         return _lines(path)
+    if kind == "obp":
+        return read_obp(path)
     return read_table(path, columns=columns, arms=arms, facts=facts)
 
 
 def format_of(path: Path) -> Format:
     """What a file's name says of its format."""
-    found: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".dsjson": "dsjson", ".json": "dsjson"}
-    if path.suffix not in found:
-        raise SettingsError("no known format", where=str(path), got=path.suffix, allowed=", ".join(FORMATS))
-    return found[path.suffix]
+    if path.suffix not in _SUFFIXES:
+        raise SettingsError("no known format", where=str(path), got=path.suffix, allowed=", ".join(_SUFFIXES))
+    return _SUFFIXES[path.suffix]
+
+
+def from_obp(feedback: Mapping[str, Any]) -> LoggedDecisions:
+    """A dictionary of Open Bandit Pipeline's as arrays, see `obp`.
+
+    Raises
+    ------
+    InputError
+        If a part is missing or has another shape, or a row holds no reward, action or propensity; the row is named.
+    """
+
+    def sound() -> Iterator[LogRow]:
+        for row in obp_rows(feedback):
+            if isinstance(row, Rejected):
+                raise InputError(row.why, where=f"{row.field}[{row.number - 1}]", got=row.got, allowed=row.allowed)
+            yield row
+
+    return from_rows(sound())
 
 
 def from_rows(rows: Iterable[LogRow], *, schema: FactSchema | None = None) -> LoggedDecisions:

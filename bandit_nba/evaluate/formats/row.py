@@ -12,6 +12,7 @@ TOLERANCE = 1e-6
 """How far a row's probabilities may be from one together: files often keep six digits."""
 
 MOST_REWARD = 1e6
+_ALONE = "1, or more arms to choose from; a column of possible arms goes by --mapping arms=COLUMN"
 MOST_TEXT = 256
 
 
@@ -145,7 +146,7 @@ def named(value: object, name: str, *, most: int = MOST_TEXT) -> str:
 def _spread(size: int, at: int, propensity: float) -> tuple[float, ...]:
     if size == 1:
         if propensity < 1.0 - TOLERANCE:
-            raise RowError("is below one for the only arm", field="propensity", got=propensity, allowed="1")
+            raise RowError("is below one for the only arm", field="propensity", got=propensity, allowed=_ALONE)
         return (1.0,)
     rest = (1.0 - propensity) / (size - 1)
     return tuple(propensity if k == at else rest for k in range(size))

@@ -169,6 +169,75 @@ def test_obp_dictionaries_both_ways():
             from_obp({**feedback, name: value})
 
 
+def test_an_obp_file_is_read_as_the_log_that_it_was_written_from(tmp_path):
+    """Eligible sets, customers and times come along; single wrong rounds are rejected, whole files with the reason."""
+    text = dsjson(tmp_path / "log.dsjson").read_text().splitlines()
+    narrow = json.loads(text[0]) | {"EventId": "narrow"}
+    kept = narrow["_labelIndex"]
+    narrow |= {"c": narrow["c"] | {"_multi": [narrow["c"]["_multi"][kept]]}, "a": [1], "p": [1.0]}
+    narrow |= {"_label_probability": 1.0, "_labelIndex": 0}
+    (tmp_path / "log.dsjson").write_text("\n".join([*text, json.dumps(narrow)]))
+    log, _ = read_file(tmp_path / "log.dsjson")
+    path = tmp_path / "log.npz"
+    np.savez_compressed(path, **to_obp(log))
+
+    again, wrong = read_file(path)
+    assert wrong == []
+    for one, other in ((log, again),):
+        assert np.diff(one.indptr).tolist() == np.diff(other.indptr).tolist()
+        assert one.propensity.tolist() == other.propensity.tolist()
+        assert one.reward.tolist() == other.reward.tolist()
+        assert one.decided_at.tolist() == other.decided_at.tolist()
+        assert [one.arms[a] for a in one.arm[one.chosen]] == [other.arms[a] for a in other.arm[other.chosen]]
+        assert len(np.unique(one.group)) == len(np.unique(other.group))
+
+    broken = to_obp(log)
+    broken["reward"] = np.where(np.arange(len(log)) == 2, 1e9, broken["reward"])
+    np.savez(path, **broken)
+    assert [(row.number, row.field) for row in read_file(path)[1]] == [(3, "reward")]
+    np.savez(path, **{**to_obp(log), "pscore": np.ones(3)})
+    with pytest.raises(SettingsError, match="another shape") as shape:
+        read_file(path)
+    assert shape.value.where.endswith("log.npz: pscore")
+    for content in (b"", b"no file of numpy's", path.read_bytes()[:300]):
+        path.write_bytes(content)
+        with pytest.raises(SettingsError, match="is no file of Open Bandit"):
+            read_file(path)
+    np.save(tmp_path / "x.npy", {"n_rounds": 1}, allow_pickle=True)
+    (tmp_path / "x.npy").rename(path)
+    with pytest.raises(SettingsError, match="is no file of Open Bandit"):
+        read_file(path)
+
+
+def test_files_of_a_few_rows_are_refused_with_how_many_are_needed(tmp_path):
+    path = tmp_path / "log.csv"
+    header = "arm,propensity,reward"
+    for rows, what, said in (
+        ([], "holds no row that can be used", "no rows"),
+        (["a,0.5,1"], "holds no row that can be used", "is below one for the only arm"),
+        (["a,0.5,1", "b,0.5,0"], "too few decisions", "2"),
+        (["a,0.5,1", "b,0.5,0"] * 9, "too few decisions", "18"),
+    ):
+        path.write_text("\n".join([header, *rows]))
+        with pytest.raises(RefusedError, match=what) as refused:
+            judge_file(path, rng=np.random.default_rng(0))
+        assert refused.value.where == str(path)
+        assert said in str(refused.value.got)
+
+
+def test_a_log_without_any_fact_is_judged_by_the_means_of_its_arms(tmp_path):
+    """Arm a always earns 1 and b nothing: with no feature the reward model knows their means, pulled to each other."""
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join(["arm,propensity,reward", *["a,0.5,1", "b,0.5,0"] * 200]))
+    found = judge_file(path, fixed=["a"], rng=np.random.default_rng(0)).found
+
+    value = {one.policy: {name: e.value for name, e in one.estimates.items()} for one in found.policies}
+    assert found.judged == 300
+    assert value["uniform"]["dr"] == pytest.approx(0.5, abs=1e-3)
+    assert value["always a"]["dr"] == pytest.approx(1.0, abs=1e-3)
+    assert value["best fixed"] == value["always a"]
+
+
 def test_rows_without_support_and_skipped_ones_are_left_out_and_counted(tmp_path):
     path = tmp_path / "log.dsjson"
     text = dsjson(path).read_text().splitlines()
