@@ -66,16 +66,16 @@ def _of_status(status: Status) -> Iterator[Metric]:
 
 
 def _of_replica(replica: Replica) -> Iterator[Metric]:
-    measures = replica.measures
+    measures, choices = replica.measures, replica.measures.choices()
     yield _histograms("nba_stage_seconds", "How long a batch stays in each stage.", "stage", measures.stages)
     sizes = HistogramMetricFamily("nba_batch_size", "Decisions that were made together.")
     sizes.add_metric([], _buckets(measures.batch_sizes), measures.batch_sizes.total)
     yield sizes
-    yield _counter("nba_arms_removed", "Arms that could not be chosen, by stage.", "stage", measures.removed)
-    yield _counted("nba_model_decisions", "Decisions that the model made here.", measures.decisions)
-    yield _counted("nba_entropy_nats", "Entropy of what they were drawn from, summed.", measures.entropy_sum)
-    yield _counted("nba_effective_arms", "Effective number of arms (e to the entropy), summed.", measures.arms_sum)
-    yield _counted("nba_propensity", "Probabilities of what was chosen, summed.", measures.propensity_sum)
+    yield _counter("nba_arms_removed", "Arms that could not be chosen, by stage.", "stage", choices.removed)
+    yield _counted("nba_model_decisions", "Decisions that the model made here.", choices.decisions)
+    yield _counted("nba_entropy_nats", "Entropy of what they were drawn from, summed.", choices.entropy_sum)
+    yield _counted("nba_effective_arms", "Effective number of arms (e to the entropy), summed.", choices.arms_sum)
+    yield _counted("nba_propensity", "Probabilities of what was chosen, summed.", choices.propensity_sum)
 
 
 def _of_traffic(traffic: Traffic) -> Iterator[Metric]:

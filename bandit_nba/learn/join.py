@@ -68,8 +68,11 @@ def matures_at(
     `activate_by`: NaN where a decision needs no activation. With it a decision is ripe once only, so that the order of
     learning, (matures_at, id), depends on the log alone.
     """
-    waits = np.array([definition.wait_s(channel) for channel in channels.values], dtype=np.float64)
-    ripe = decided_at + waits[channels.codes]
+    if len(channels.values) == 1:
+        ripe = decided_at + definition.wait_s(channels.values[0])
+    else:
+        waits = np.array([definition.wait_s(channel) for channel in channels.values], dtype=np.float64)
+        ripe = decided_at + waits[channels.codes]
     return ripe if activate_by is None else np.fmax(ripe, activate_by)
 
 

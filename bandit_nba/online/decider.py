@@ -210,21 +210,25 @@ class Decider:
                 if attempt:
                     self.counts["made_again"] += len(batch.todo)
                 self._make(batch)
-            with self._measures.stage("write"):
-                self._write(batch)
+            begun = time.perf_counter()
+            self._write(batch)
+            self._measures.took("write", begun)
         self._measures.batch_sizes.observe(len(batch.asked))
         if batch.lost:
             with self._database.read_straight() as connection:
                 batch.settled |= decision_store.answers(connection, batch.lost)
-        self.counts.update(record.kind for record in batch.here.values())
+        for record in batch.here.values():
+            self.counts[record.kind] += 1
         return batch
 
     def _make(self, batch: Batch) -> None:
         making, todo = self._catalogues.current(), list(batch.todo.values())
-        with self._measures.stage("read"):
-            known = self._look(making, todo)
-        with self._measures.stage("make"):
-            batch.made |= {record.id: record for record in making.make(todo, known, self._models.current())}
+        begun = time.perf_counter()
+        known = self._look(making, todo)
+        self._measures.took("read", begun)
+        begun = time.perf_counter()
+        batch.made |= {record.id: record for record in making.make(todo, known, self._models.current())}
+        self._measures.took("make", begun)
         batch.versions |= known.versions
         batch.asked |= batch.todo
         batch.todo = {}

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from bandit_nba.catalogue.facts import FactValue
-from bandit_nba.decide.batch import Coded, Decisions, Eligibility, Facts, Floats, Requests
+from bandit_nba.decide.batch import Coded, Decisions, Eligibility, Facts, Requests
 from bandit_nba.decide.contact import lookback_s, reads_answers
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.history import Contact, PastContacts
@@ -241,19 +241,19 @@ class Making:
 
     def _deadlines(self, asked: Sequence[Asked], decisions: Decisions) -> Deadlines:
         requests, channels = decisions.requests, self.reception.channels
-        if all(a.channel == asked[0].channel and a.deferred == asked[0].deferred for a in asked):
-            times = channels[asked[0].channel]
-            valid_for: float | Floats = times.valid_for_s
-            within: float | Floats = times.activate_within_s if asked[0].deferred else np.nan
+        decided_at = requests.decided_at
+        if len(requests.channels.values) == 1:
+            valid_until = decided_at + channels[asked[0].channel].valid_for_s
         else:
-            valid_for = np.array([channels[a.channel].valid_for_s for a in asked])
-            within = np.array([channels[a.channel].activate_within_s if a.deferred else np.nan for a in asked])
-        activate_by = requests.decided_at + within
-        return Deadlines(
-            valid_until=requests.decided_at + valid_for,
-            matures_at=matures_at(self._rewards, requests.channels, requests.decided_at, activate_by=activate_by),
-            activate_by=activate_by,
-        )
+            valid_until = decided_at + np.array([channels[a.channel].valid_for_s for a in asked])
+        if any(a.deferred for a in asked):
+            within = [channels[a.channel].activate_within_s if a.deferred else np.nan for a in asked]
+            activate_by = decided_at + np.array(within)
+            ripe = matures_at(self._rewards, requests.channels, decided_at, activate_by=activate_by)
+        else:
+            activate_by = np.full(len(asked), np.nan)
+            ripe = matures_at(self._rewards, requests.channels, decided_at)
+        return Deadlines(valid_until=valid_until, matures_at=ripe, activate_by=activate_by)
 
 
 def needs_of(workspace: Workspace) -> Needs | None:

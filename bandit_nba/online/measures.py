@@ -7,8 +7,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,6 +19,7 @@ Stage = Literal["read", "make", "write"]
 STAGES: tuple[Stage, ...] = ("read", "make", "write")
 
 SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+TOGETHER = 256  # decisions that are counted at once
 SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 
 
@@ -50,38 +50,73 @@ class Histogram:
 
 
 class Measures:
-    """The counts of one replica since its start."""
+    """The counts of one replica since its start; safe to share between threads."""
 
     def __init__(self) -> None:
         self.stages = {stage: Histogram(SECONDS) for stage in STAGES}
         self.batch_sizes = Histogram(SIZES)
-        self.removed: Counter[str] = Counter()
-        self.entropy_sum = 0.0
-        self.arms_sum = 0.0
-        self.propensity_sum = 0.0
-        self.decisions = 0
+        self._choices = Choices()
+        self._waiting: list[Decisions] = []
+        self._rows_waiting = 0
+        self._lock = threading.Lock()
 
-    @contextmanager
-    def stage(self, stage: Stage) -> Iterator[None]:
-        """Time the block."""
-        begun = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.stages[stage].observe(time.perf_counter() - begun)
+    def took(self, stage: Stage, begun: float) -> None:
+        """Count a stage that began at `begun`, by `time.perf_counter`, and ends now."""
+        self.stages[stage].observe(time.perf_counter() - begun)
 
     def made(self, decisions: Decisions) -> None:
-        """Count decisions: the entropy of what each was drawn from (in nats), its effective number of arms e^H, and
-        the cells that each stage removed.
+        """Count decisions.
+
+        Small batches wait for more of them, so that a lone decision does not pay for a dozen operations on arrays.
         """
-        p = decisions.probability
+        with self._lock:
+            self._waiting.append(decisions)
+            self._rows_waiting += len(decisions)
+            if self._rows_waiting >= TOGETHER:
+                self._count()
+
+    def choices(self) -> "Choices":
+        """What was made until now."""
+        with self._lock:
+            self._count()
+            return self._choices
+
+    def _count(self) -> None:
+        waiting, self._waiting, self._rows_waiting = self._waiting, [], 0
+        alike: dict[tuple[int, int], list[Decisions]] = {}
+        for one in waiting:
+            alike.setdefault((id(one.eligibility.removals), len(one.arms)), []).append(one)
+        for some in alike.values():
+            self._choices = self._choices.and_those(some)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Sums over decisions: the entropy of what each was drawn from (in nats), its effective number of arms e^H, and the
+    propensity; removed: the cells that each stage removed.
+    """
+
+    decisions: int = 0
+    entropy_sum: float = 0.0
+    arms_sum: float = 0.0
+    propensity_sum: float = 0.0
+    removed: Counter[str] = field(default_factory=Counter)
+
+    def and_those(self, made: Sequence[Decisions]) -> "Choices":
+        """With decisions among the same arms and with the same list of removals."""
+        p = np.concatenate([one.probability for one in made])
         entropy = -np.sum(p * np.log(p, out=np.zeros_like(p), where=p > 0.0), axis=1)
-        self.entropy_sum += float(entropy.sum())
-        self.arms_sum += float(np.exp(entropy).sum())
-        self.propensity_sum += float(decisions.propensity.sum())
-        self.decisions += len(decisions)
-        removed = decisions.eligibility.removed
-        found = np.bincount(removed.ravel(), minlength=len(decisions.eligibility.removals) + 1)[1:].tolist()
-        for removal, count in zip(decisions.eligibility.removals, found, strict=True):
+        removals = made[0].eligibility.removals
+        cells = np.concatenate([one.eligibility.removed for one in made])
+        found = np.bincount(cells.ravel(), minlength=len(removals) + 1)[1:].tolist()
+        removed = self.removed.copy()
+        for removal, count in zip(removals, found, strict=True):
             if count:
-                self.removed[removal.stage] += count
+                removed[removal.stage] += count
+        return Choices(
+            decisions=self.decisions + len(p),
+            entropy_sum=self.entropy_sum + float(entropy.sum()),
+            arms_sum=self.arms_sum + float(np.exp(entropy).sum()),
+            propensity_sum=self.propensity_sum + float(sum(one.propensity.sum() for one in made)),
+            removed=removed,
+        )

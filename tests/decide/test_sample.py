@@ -139,3 +139,12 @@ def test_draws_have_the_stated_probabilities() -> None:
     counts = np.bincount(chosen, minlength=len(p))
     assert counts[1] == 0
     assert stats.chisquare(counts[p > 0], p[p > 0] * len(ids)).pvalue > 1e-4
+
+
+def test_a_lone_id_draws_what_it_draws_among_others() -> None:
+    ids = ["", "d", "ä" * 100, "0123456789abcdef", *(f"decision-{i}" for i in range(500))]
+
+    for slot in (0, 3):
+        together = uniforms(SALT, ids, purpose="component", slot=slot).tolist()
+        alone = [uniforms(SALT, [one], purpose="component", slot=slot).tolist() for one in ids]
+        assert alone == [[u] for u in together]
