@@ -21,15 +21,17 @@ import msgspec
 
 from bandit_nba.errors import InputError, StoreError
 from bandit_nba.store import dump, schema
+from bandit_nba.store.archive.day import copy_day
 from bandit_nba.store.database import Database
 from bandit_nba.store.dump import Progress, TableDump
-from bandit_nba.workspace.open import Workspace
+from bandit_nba.workspace.open import ARCHIVE_FOLDER, DATABASE_FILE, Workspace
 from bandit_nba.workspace.salts import SECRETS_FILE, Secrets
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 TABLES, FILES = "tables", "files"
-_LEFT_OUT = ("secrets", "logs", ".git")
+_LEFT_OUT = ("secrets", "logs", "training", ".git")
+_DATA = DATABASE_FILE.parent
 
 
 class BackupFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,32 +152,34 @@ def _write(workspace: Workspace, part: Path, progress: Progress, clock: Callable
 
 
 def _copy_files(workspace: Workspace, folder: Path) -> None:
-    """All of the workspace that is neither store nor secret nor log."""
-    for path in sorted(_own_files(workspace.path)):
+    """All of the workspace that is neither store nor secret nor log nor unfinished; of the archive whole days alone."""
+    for path in sorted(_own_files(workspace.path, top=workspace.path)):
         copy = folder / path.relative_to(workspace.path)
+        if path.is_dir():
+            copy_day(path, copy)
+            continue
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
 
 
-def _own_files(directory: Path) -> Iterator[Path]:
-    for path in directory.iterdir():
-        if path.is_symlink() or path.name in _LEFT_OUT:
-            continue
-        if path.is_dir():
-            yield from _below(path, data=path.name == "data")
-        elif path.is_file() and ".db" not in path.suffixes:
-            yield path
-
-
-def _below(folder: Path, *, data: bool) -> Iterator[Path]:
-    """Of `data` itself only its folders: its files are the store's."""
+def _own_files(folder: Path, *, top: Path) -> Iterator[Path]:
+    """Files, and a folder for each day of the archive, whose files belong together."""
     for path in folder.iterdir():
-        if path.is_symlink():
+        place = path.relative_to(top)
+        if path.is_symlink() or place.parts[0] in _LEFT_OUT:
             continue
         if path.is_dir():
-            yield from _below(path, data=False)
-        elif path.is_file() and not data:
+            if place.parent == ARCHIVE_FOLDER:
+                yield path
+            else:
+                yield from _own_files(path, top=top)
+        elif path.is_file() and not _of_store(place):
             yield path
+
+
+def _of_store(place: Path) -> bool:
+    """A database's file, or what lies beside it, in the workspace or its folder of data; ledgers are none."""
+    return ".db" in place.suffixes if len(place.parts) == 1 else place.parent == _DATA and place.suffix != ".jsonl"
 
 
 def _check_places(workspace: Workspace, target: Path, salts: Path | None) -> None:

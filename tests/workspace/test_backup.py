@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import shutil
 import stat
 import threading
 import time
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 
 from bandit_nba.cli import application
 from bandit_nba.decide.audit import audit
+from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import InputError, StoreError
 from bandit_nba.learn.guard import Demands
 from bandit_nba.online import definitions
@@ -28,6 +30,9 @@ from bandit_nba.online.learning_loop import LearningLoop
 from bandit_nba.online.messages import DecisionAnswer, DecisionRequest, Outcome
 from bandit_nba.online.model_feed import ModelFeed, StoredModels
 from bandit_nba.store import models
+from bandit_nba.store.archive.close import archive_days, erase_facts
+from bandit_nba.store.archive.day import groups, read_manifest
+from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.database import Database
 from bandit_nba.store.past import StoredPast, past_records
 from bandit_nba.store.tables import decisions, metadata
@@ -90,9 +95,12 @@ class Shop:
         with self.database.read() as connection:
             return set(connection.execute(sa.select(decisions.c.id)).scalars())
 
+    def records(self) -> Iterator[DecisionRecord]:
+        return past_records(self.database, archive=Archive(self.workspace.archive_folder))
+
     def audited(self) -> bool:
         source = StoredPast(self.database, self.workspace.salts)
-        return audit(past_records(self.database), source, rng=np.random.default_rng(0)).ok
+        return audit(self.records(), source, rng=np.random.default_rng(0)).ok
 
     def close(self) -> None:
         self.database.close()
@@ -215,6 +223,79 @@ def test_a_backup_under_load_holds_what_was_acknowledged_before_it(shop: Shop, t
         assert again.audited()
     finally:
         again.close()
+
+
+def archived(shop: Shop) -> tuple[Path, str]:
+    """All of the shop's decisions learned, and their day closed: its folder, and one of its decisions."""
+    shop.clock.now_s += 1_801.0
+    shop.learn()
+    shop.clock.now_s += 3 * 86_400.0
+    (found,) = archive_days(shop.database, shop.workspace.archive_folder, before_s=shop.clock.now_s, clock=shop.clock)
+    assert (found.rows, found.stays) == (200, "")
+    return shop.workspace.archive_folder / found.day, "a-7"
+
+
+def test_a_backup_while_facts_are_erased_holds_one_state_of_each_day(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real erasures, at the worst moments: after each file of the day that was copied, once."""
+    day, erased = archived(shop)
+    copy, left = shutil.copyfile, [erased, "a-8"]
+
+    def copied_while_erasing(source: Path, target: Path) -> None:
+        copy(source, target)
+        if left and Path(source).parent == day:
+            assert erase_facts(day.parent, day.name, [left.pop()], clock=shop.clock) == 1
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", copied_while_erasing)
+        back_up(shop.workspace, tmp_path / "backup", salts=tmp_path / "salts.toml", clock=shop.clock)
+    restore(tmp_path / "backup", tmp_path / "again", salts=tmp_path / "salts.toml")
+
+    again = shop_at(tmp_path / "again", shop.clock)
+    try:
+        facts = {record.id: record.facts for record in again.records()}
+        assert len(facts) == 200
+        assert {name for name, found in facts.items() if found is None} == {"a-7", "a-8"}
+        kept = {path.name for path in again.workspace.archive_folder.glob(f"{day.name}/*")}
+        assert kept == {path.name for path in day.iterdir()}
+        assert again.audited()
+    finally:
+        again.close()
+
+
+def test_a_backup_in_the_midst_of_erasures_is_whole_each_time(shop: Shop, tmp_path: Path) -> None:
+    day, _ = archived(shop)
+    stop, names = threading.Event(), [f"a-{i}" for i in range(120)]
+
+    def erase() -> None:
+        while names and not stop.is_set():
+            erase_facts(day.parent, day.name, [names.pop()], clock=shop.clock)
+
+    eraser = threading.Thread(target=erase)
+    eraser.start()
+    try:
+        for i in range(8):
+            back_up(shop.workspace, tmp_path / f"backup-{i}", clock=shop.clock)
+            copied = tmp_path / f"backup-{i}" / "files" / "data" / "archive"
+            (part,) = read_manifest(copied / day.name).parts  # type: ignore[union-attr]  # it is there
+            assert sum(map(len, groups(copied / day.name, part.decisions, ["id"]))) == 200
+            assert sum(map(len, groups(copied / day.name, part.facts, ["id"]))) == part.facts.rows
+    finally:
+        stop.set()
+        eraser.join(20)
+
+
+def test_the_ledger_of_promotions_comes_along_and_unfinished_work_does_not(shop: Shop, tmp_path: Path) -> None:
+    """Without the ledger a restored shop would look at challengers as if nobody ever had."""
+    (shop.workspace.path / "data" / "promotions.jsonl").write_text('{"kind":"searched"}\n')
+    (shop.workspace.path / "training" / "x").mkdir(parents=True)
+    (shop.workspace.path / "training" / "x" / "ids").write_text("half")
+    back_up(shop.workspace, tmp_path / "backup", clock=shop.clock)
+
+    files = {path.relative_to(tmp_path / "backup" / "files").as_posix() for path in tmp_path.glob("backup/files/**/*")}
+    assert "data/promotions.jsonl" in files
+    assert not any(name.startswith(("training", "data/nba.db")) for name in files)
 
 
 def test_the_learner_goes_on_as_if_nothing_had_happened(shop: Shop, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ manifest is replaced as a whole, after the files that it names are on disk.
 
 import hashlib
 import os
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from bandit_nba.store.tables import decisions
 
 MANIFEST = "manifest.json"
 GROUP_ROWS = 5_000  # of a row group: what is read and kept in memory at once
+COPIES = 20  # tries to copy a day while it changes
 STAYS = ("payload_sha256", "answer", "archived_on")
 """Columns of a decision that only the store has."""
 
@@ -94,6 +96,35 @@ def put_manifest(folder: Path, manifest: Manifest) -> None:
         if path.name not in named:
             path.unlink()
     _sync(folder)
+
+
+def copy_day(folder: Path, to: Path) -> None:
+    """Copy a day as one of its manifests counts it, also while it changes; a day without a manifest is none.
+
+    Files are never changed, and a new manifest is put after its files: what was copied is one state of the day if the
+    manifest is the same afterwards.
+
+    Raises
+    ------
+    StoreError
+        If it changes faster than it can be copied.
+    """
+    for _ in range(COPIES):
+        shutil.rmtree(to, ignore_errors=True)
+        manifest = read_manifest(folder)
+        if manifest is None:
+            return
+        to.mkdir(parents=True)
+        try:
+            for file in (file for part in manifest.parts for file in (part.decisions, part.facts)):
+                shutil.copyfile(folder / file.name, to / file.name)
+        except FileNotFoundError:  # of the manifest before
+            continue
+        if read_manifest(folder) == manifest:
+            content = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+            (to / MANIFEST).write_bytes(content)
+            return
+    raise StoreError("changes all the time", where=str(folder), hint="wait until facts are erased, then try again")
 
 
 class PartWriter:
