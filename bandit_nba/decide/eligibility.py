@@ -136,7 +136,7 @@ def _ask(level: Level, facts: RuleFacts, verdicts: Verdicts, removed: Removed) -
 
 def _asked_alone(levels: Sequence[Level], facts: RuleFacts, row: list[int]) -> list[int]:
     """The same of a lone row, in which no array would be worth its making: 10 us less for 20 arms and five rules."""
-    said: dict[int, int] = {}
+    said: dict[int, int] = {}  # by rule
     for level in levels:
         for arm, rule, untrue, failed in level.checks:
             if row[arm] == 0:

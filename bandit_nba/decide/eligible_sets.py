@@ -59,11 +59,12 @@ class EligibleSets:
         patterns = _patterns(decisions.arms, decisions.eligibility.removals)
         rows, width = decisions.eligibility.removed.astype(np.int16, copy=False).tobytes(), 2 * len(decisions.arms)
         self.of_row = [patterns.of(rows[start : start + width]) for start in range(0, len(rows), width)]
+        self._alike = self.of_row.count(self.of_row[0]) == len(self.of_row) if self.of_row else True
 
     def numbers(self, values: Floats) -> list[bytes]:
         """Of each row the values (N, K) of its eligible arms, as JSON lists."""
-        if all(found is self.of_row[0] for found in self.of_row):
-            return [_ENCODER.encode(row) for row in values[:, self.of_row[0].at].tolist()]
+        if self._alike:
+            return [_ENCODER.encode(row) for row in values[:, self.of_row[0].at].tolist()] if self.of_row else []
         alike: dict[int, list[int]] = {}
         for i, found in enumerate(self.of_row):
             alike.setdefault(id(found), []).append(i)

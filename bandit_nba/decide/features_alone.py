@@ -42,26 +42,35 @@ class AloneFeaturiser:
 
     def __init__(self, sources: Sequence[Source], fixed: FixedTerms, *, channel: Source | None, limit: float) -> None:
         self._fixed = list(zip(fixed.hashes.tolist(), fixed.names, fixed.letters, strict=True))
-        self._of_kind = {
-            kind: [source for source in sources if source.kind == kind]
-            for kind in ("number", "boolean", "category", "set", "text")
-        }
+        entries = self._fixed
+        of_kind = {kind: [s for s in sources if s.kind == kind] for kind in ("number", "boolean", "category", "set")}
+        self._numbers = [(s.name, s.number.scale, entries[s.first], entries[s.first + 1]) for s in of_kind["number"]]
+        self._bins = [
+            (s.name, s.number.bins, entries[s.first + 2 : s.first + 3 + len(s.number.bins)])
+            for s in of_kind["number"]
+            if s.number.bins
+        ]
+        self._booleans = [(s.name, entries[s.first : s.first + 3]) for s in of_kind["boolean"]]
+        self._categories = [(s.name, entries[s.first], s.hashes.of) for s in of_kind["category"]]
+        self._sets = [(s.name, s.hashes.of) for s in of_kind["set"]]
+        self._texts = [(s.name, entries[s.first], s.hashes.of) for s in sources if s.kind == "text"]
         self._channel = channel
         self._limit = limit
 
     def row(self, cells: Row, channel: str | None) -> FeatureRows:
         """Features of the row, asked for on `channel`; None where that is not known."""
-        fixed, limit = self._fixed, self._limit
+        limit = self._limit
         terms: list[tuple[int, str, str]] = []
         values: list[float] = []
-        for source in self._of_kind["number"]:
-            number = cells.get(source.name)
+        for name, scale, unknown, known in self._numbers:
+            number = cells.get(name)
             if number is None:
-                terms.append(fixed[source.first])
+                terms.append(unknown)
                 values.append(1.0)
             else:
-                terms.append(fixed[source.first + 1])
-                values.append(min(max(number / source.number.scale, -limit), limit))
+                terms.append(known)
+                value = number / scale
+                values.append(limit if value > limit else -limit if value < -limit else value)
         terms += self._indicators(cells, channel)
         hashes, names, letters = zip(*terms, strict=True) if terms else ((), (), ())
         numbers = np.ones(len(terms))
@@ -77,23 +86,22 @@ class AloneFeaturiser:
 
     def _indicators(self, cells: Row, channel: str | None) -> list[tuple[int, str, str]]:
         """The terms behind the numbers; each counts 1."""
-        fixed, of_kind = self._fixed, self._of_kind
         terms: list[tuple[int, str, str]] = []
-        for source in of_kind["number"]:
-            number = cells.get(source.name)
-            if source.number.bins and number is not None:
-                terms.append(fixed[source.first + 2 + bisect_right(source.number.bins, number)])
-        for source in of_kind["boolean"]:
-            flag = cells.get(source.name)
-            terms.append(fixed[source.first if flag is None else source.first + 1 + (flag is True)])
-        for source in of_kind["category"]:
-            word = cells.get(source.name)
-            terms.append(fixed[source.first] if word is None else source.hashes.of(word))
+        for name, edges, bins in self._bins:
+            number = cells.get(name)
+            if number is not None:
+                terms.append(bins[bisect_right(edges, number)])
+        for name, (unknown, no, yes) in self._booleans:
+            flag = cells.get(name)
+            terms.append(unknown if flag is None else yes if flag else no)
+        for name, unknown, of in self._categories:
+            word = cells.get(name)
+            terms.append(unknown if word is None else of(word))
         if self._channel is not None:
-            terms.append(fixed[self._channel.first] if channel is None else self._channel.hashes.of(channel))
-        for source in of_kind["set"]:
-            terms += map(source.hashes.of, cells.get(source.name) or ())
-        for source in of_kind["text"]:
-            text = cells.get(source.name)
-            terms += [fixed[source.first]] if text is None else map(source.hashes.of, words(text))
+            terms.append(self._fixed[self._channel.first] if channel is None else self._channel.hashes.of(channel))
+        for name, of in self._sets:
+            terms += map(of, cells.get(name) or ())
+        for name, unknown, of in self._texts:
+            text = cells.get(name)
+            terms += [unknown] if text is None else map(of, words(text))
         return terms

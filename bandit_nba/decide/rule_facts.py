@@ -31,8 +31,10 @@ class RuleFacts:
 
     def verdict(self, number: int, row: int) -> int:
         """What a rule, by its number, says of one row, by CEL; a failure is added to `failures`, by the rule's text."""
-        rule = self._rules.rules[number]
-        said = rule.verdict(self._activation(row))
+        rule, activation = self._rules.rules[number], self._activations.get(row)
+        if activation is None:
+            activation = self._activations[row] = self._rules.activation(self._variables(row))
+        said = rule.verdict(activation)
         if said == FAILED:
             self._count(rule, 1)
         return said

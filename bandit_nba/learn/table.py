@@ -15,7 +15,6 @@ from bandit_nba.learn.tuples import tuples
 
 MOST_BYTES = 1 << 25  # of a set's table: 200,000 terms for 20 arms, 800 for 5,000
 CONTEXT = "UR"
-_FEW = 32  # up to so many terms plain numbers are quicker than arrays
 
 
 @dataclass(frozen=True)
@@ -71,17 +70,14 @@ class ArmTable:
 
     def of_terms(self, contexts: FeatureRows) -> Floats:
         """What each term of a vocabulary adds to each arm, float64 (V, K)."""
-        letters = np.frombuffer(contexts.namespaces.encode("ascii"), dtype=np.uint8)
-        if len(letters) > self._most:
-            return self._terms(letters, contexts.hashes)
-        if len(letters) <= _FEW:
-            keys = [(h << 8) | letter for h, letter in zip(contexts.hashes.tolist(), letters.tolist(), strict=True)]
-        else:
-            keys = ((contexts.hashes.astype(np.int64) << 8) | letters).tolist()
+        names = contexts.namespaces.encode("ascii")
+        if len(names) > self._most:
+            return self._terms(np.frombuffer(names, dtype=np.uint8), contexts.hashes)
+        keys = [h << 8 | letter for h, letter in zip(contexts.hashes.tolist(), names, strict=True)]
         with self._lock:
             missing = [i for i, key in enumerate(keys) if key not in self._row_of]
             if missing:
-                self._keep(keys, missing, letters, contexts.hashes)
+                self._keep(keys, missing, np.frombuffer(names, dtype=np.uint8), contexts.hashes)
             return self._rows[[self._row_of[key] for key in keys]]
 
     def of_tuples(self, pattern: str, members: Sequence[Hashes]) -> Floats:

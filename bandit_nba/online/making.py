@@ -104,6 +104,7 @@ class Making:
             model="none",
             salt=workspace.salt.id,
         )
+        self._versions_made = self._versions  # with the model that decided last
 
     def accept(self, request: DecisionRequest) -> Asked:
         """Check a request; raises `InputError` where it cannot be decided."""
@@ -226,7 +227,7 @@ class Making:
         *,
         reasons: Mapping[int, Reasons] | None = None,
     ) -> list[DecisionRecord]:
-        versions = replace(self._versions, model=model)
+        versions = self._versions_with(model)
         deadlines = self._deadlines(asked, decisions)
         return records(
             decisions,
@@ -238,6 +239,12 @@ class Making:
             answers=bodies(decisions, deadlines, versions, reasons=reasons),
             inline_actions=asked[0].actions,
         )
+
+    def _versions_with(self, model: str) -> Versions:
+        found = self._versions_made
+        if found.model != model:
+            found = self._versions_made = replace(self._versions, model=model)
+        return found
 
     def _deadlines(self, asked: Sequence[Asked], decisions: Decisions) -> Deadlines:
         requests, channels = decisions.requests, self.reception.channels

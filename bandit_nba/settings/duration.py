@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from functools import lru_cache
 
 from bandit_nba.errors import SettingsError
 
@@ -14,6 +15,7 @@ _DURATION = re.compile(
 )
 
 
+@lru_cache(maxsize=1_024)
 def seconds(duration: str, *, where: str) -> float:
     """An ISO-8601 duration of days, hours, minutes and seconds ("PT30M", "P7D") in seconds, above zero."""
     match = _DURATION.fullmatch(duration)
