@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import msgspec
 
 from bandit_nba.access.scopes import Scope as AccessScope
-from serve import logs, parameters
+from serve import logs, parameters, wrong_body
 from serve import problem as problems
 from serve.body import MIB as MIB
 from serve.body import ClientGone, read_body, too_large
@@ -122,15 +122,19 @@ class Endpoint:
         named = _request_id(headers)
         logs.request_id.set(named.decode("latin-1"))
         operation = self.operations.get("GET" if method == "HEAD" else method)
+        call = None
         try:
             if operation is None:
                 raise refused(problems.METHOD, f"{method} is not offered here", allow=self.allow)
             caller = self._admitted(operation, headers, scope.get("client"))
-            reply = await operation.handler(await _call(operation, scope, headers, receive, caller))
+            call = await _call(operation, scope, headers, receive, caller)
+            reply = await operation.handler(call)
         except ClientGone:
             self._traffic.gone += 1
             return
         except Exception as error:  # noqa: BLE001 (the boundary: whatever happens inside, the caller hears of it)
+            if call is not None and isinstance(error, msgspec.DecodeError) and operation and call.media_type == JSON:
+                error = wrong_body.told(error, call.body, operation.takes)
             reply = (operation.explain if operation and operation.explain else reply_of)(error)
         await send_reply(send, reply, with_body=method != "HEAD", named=named)
         name = "other" if operation is None else operation.name

@@ -16,6 +16,7 @@ from bandit_nba.errors import (
     StoreError,
     UnknownIdError,
 )
+from serve.wrong_body import WrongBody
 
 MEDIA_TYPE = "application/problem+json"
 BUSY_RETRY_S = 1
@@ -125,6 +126,8 @@ def _decoding_problem(kind: Kind, error: BaseException) -> Problem:
         return problem(kind, "the body is not valid UTF-8")
     if isinstance(error, RecursionError):
         return problem(kind, "the body is nested too deeply")
+    if isinstance(error, WrongBody):
+        return problem(kind, error.what, where=error.where, got=error.got, hint=error.hint)
     text = str(error)
     at = _AT.search(text)
     where = at["at"] if at else ""

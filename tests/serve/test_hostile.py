@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from bandit_nba.online.replica import Replica
@@ -99,7 +100,53 @@ def test_problems_name_place_and_remedy(client: Client) -> None:
     assert fact["where"] == "facts.tenure_month"
     assert '"tenure_months"' in fact["hint"]
     assert field["where"] == "decisionID"
+    assert field["hint"].startswith('did you mean "decisionId"')
     assert "1e400" in number["hint"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("/v1/decisions", {}, {"detail": "is missing", "where": "channel"}),
+        ("/v1/decisions", [], {"detail": "expected `object`, got `array`", "where": "body"}),
+        (
+            "/v1/decisions",
+            {"channel": "web", "topK": 0},
+            {"detail": "expected `int` >= 1", "where": "topK", "got": "0"},
+        ),
+        ("/v1/decisions", {"channel": 7}, {"where": "channel", "got": "7"}),
+        (
+            "/v1/decisions",
+            {"channel": "web", "slots": [{"id": "a"}, {"id": "b", "excluded": []}]},
+            {"detail": "unknown field", "where": "slots[1].excluded", "hint": 'did you mean "excludedArms"?'},
+        ),
+        (
+            "/v1/decisions",
+            {"channel": "web", "actions": [{"id": "a", "value": -1.0}]},
+            {"where": "actions[0].value", "got": "-1.0"},
+        ),
+        ("/v1/outcomes", {"outcomeId": "o", "typ": "accept"}, {"where": "typ", "hint": 'did you mean "type"?'}),
+        (
+            "/v1/outcomes",
+            {"outcomeId": "o", "type": "accept", "occurredAt": "now"},
+            {"where": "occurredAt", "got": "'now'"},
+        ),
+        ("/v1/events", {"eventId": "e", "customerId": "c"}, {"detail": "is missing", "where": "type"}),
+    ],
+)
+def test_a_wrong_body_is_told_with_place_value_and_the_name_that_was_meant(
+    client: Client, path: str, body: object, told: dict[str, str]
+) -> None:
+    answer = asyncio.run(client.post(path, msgspec.json.encode(body)))
+
+    assert answer.status == 422
+    assert {name: answer.json.get(name) for name in told} == told
+
+
+def test_an_empty_body_is_said_to_be_empty(client: Client) -> None:
+    answer = asyncio.run(client.post("/v1/decisions", b""))
+
+    assert (answer.status, answer.json["detail"]) == (400, "the body is empty")
 
 
 @pytest.mark.parametrize(
