@@ -74,7 +74,7 @@ class Service(Settings, frozen=True, kw_only=True):
     publish_every: str = "PT2S"
     poll_every: str = "PT0.5S"
     max_queued: Annotated[int, Meta(ge=1, le=100_000)] = 2_000
-    max_batch: Annotated[int, Meta(ge=1, le=10_000)] = 256
+    max_batch: Annotated[int, Meta(ge=1, le=10_000)] = 512
     personalizer: Personalizer | None = None
 
     @property

@@ -64,7 +64,7 @@ def directory(tmp_path: Path) -> Path:
 @contextmanager
 def opened(directory: Path, model: Scorer | None = None, *, batch: int = 256, queue: int = 2_000) -> Iterator[Replica]:
     path = directory / "service.toml"
-    text = path.read_text().replace("max_batch = 256", f"max_batch = {batch}")
+    text = path.read_text().replace("max_batch = 512", f"max_batch = {batch}")
     path.write_text(text.replace("max_queued = 2000", f"max_queued = {queue}"))
     replica = Replica.open(open_workspace(directory))
     if model is not None:
@@ -253,8 +253,12 @@ def test_a_request_leaves_no_work_to_the_garbage_collector(directory: Path) -> N
     async def lone_and_page(replica: Replica) -> int:
         await replica.decide(item(0))
         await replica.decide_page([item(i) for i in range(1, 20)])
-        await asyncio.sleep(0)
-        return sum(isinstance(one, UnderWay) for one in gc.get_objects())
+        for _ in range(200):
+            left = sum(isinstance(one, UnderWay) for one in gc.get_objects())
+            if not left:
+                break
+            await asyncio.sleep(0.01)  # the decider's thread is on its way to wait for the next
+        return left
 
     with opened(directory) as replica:
         gc.collect()

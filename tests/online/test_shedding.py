@@ -33,7 +33,7 @@ def opened(directory: Path) -> Replica:
     init_workspace(directory)
     path = directory / "service.toml"
     text = path.read_text().replace("[channels.web]\n", f'[channels.web]\ndeadline = "PT{DEADLINE_S}S"\n')
-    path.write_text(text.replace("max_batch = 256", f"max_batch = {BATCH}"))
+    path.write_text(text.replace("max_batch = 512", f"max_batch = {BATCH}"))
     replica = Replica.open(open_workspace(directory))
     replica.feed.stop()
     replica.feed._serving = Serving(Slow(), 0.0)
