@@ -8,13 +8,13 @@
 
 n journeys, w_{0:t} the product of the weights of steps 0..t. The product loses its effective sample exponentially fast
 (8 arms, epsilon .1, 20,000 customers: 23 at step 20), so horizons with a step below the floor are refused, and those of
-more than five steps. A floor on what was *drawn* lets through just those logs near it that lack their largest weights;
-a stricter one would do so, too (measured: it lowers coverage). So the interval allows for it, `skewed_t`, and a
-log whose mean cumulated weight is far from 1 is refused.
+more than five steps. A floor on what was *drawn* lets through just those logs near it that lack their largest weights,
+or rewards under them; a stricter one would do so, too (measured: it lowers coverage). So the interval allows for both
+(`skewed_t` with `unseen`), and a log whose mean cumulated weight is far from 1 is refused.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -26,6 +26,7 @@ from bandit_nba.evaluate.estimators.precomputed import Precomputed, average
 from bandit_nba.evaluate.estimators.protocol import AnyArray, with_ones
 from bandit_nba.evaluate.result import ESS_FLOOR, Estimate
 from bandit_nba.evaluate.sample import FloatArray, IntArray, checked_sample, finite_vector
+from bandit_nba.evaluate.unseen import unseen_variance
 
 JourneyEstimator = Literal["pdis", "wpdis", "dr"]
 INTERVALS = ("skewed_t", "gaussian", "student_t", "bootstrap")
@@ -114,10 +115,13 @@ def estimate_journeys(
     _refuse_wrong_means(table.products)
     sample = checked_sample(table.products[:, -1], table.rewards.sum(axis=1), reward_range=(-np.inf, np.inf))
     discounts = np.power(discount, np.arange(horizon), dtype=np.float64)
-    built = (
-        _weighted(table, discounts) if estimator == "wpdis" else average(estimator, _terms(table, discounts, estimator))
-    )
     with np.errstate(all="ignore"):
+        built = (
+            _weighted(table, discounts)
+            if estimator == "wpdis"
+            else average(estimator, _terms(table, discounts, estimator))
+        )
+        built = replace(built, unseen=_unseen(table, discounts, estimator))
         found = bounded_estimate(sample, built, interval=interval, alpha=alpha, rng=rng)
     return JourneyEstimate(found, tuple(ess.tolist()))
 
@@ -177,6 +181,20 @@ def _weighted(table: _Table, discounts: FloatArray) -> Precomputed:
 
     moments = with_ones(*(table.products * table.rewards).T, *table.products.T)
     return Precomputed("wpdis", moments, value, False)
+
+
+def _unseen(table: _Table, discounts: FloatArray, estimator: str) -> float:
+    """`unseen_variance` of the estimator's steps; the residuals of dr are those of Bellman, r + g v' - q."""
+    weights, rewards = table.products, table.rewards
+    if estimator == "wpdis":
+        totals = weights.sum(axis=0)
+        return unseen_variance(weights, rewards - (weights * rewards).sum(axis=0) / totals, discounts / totals)
+    residuals = rewards
+    if estimator == "dr":
+        following = np.concatenate([table.q_policy[:, 1:], np.zeros((len(weights), 1))], axis=1)
+        ratio = discounts[1] if len(discounts) > 1 else 1.0
+        residuals = rewards + ratio * following - table.q_logged
+    return unseen_variance(weights, residuals, discounts / len(weights))
 
 
 def _refuse_thin_steps(ess: FloatArray, floor: float) -> None:

@@ -22,12 +22,13 @@ def play(cell: Cell) -> list[Measure]:
     journeys, value, se = _both(msgspec.json.encode(cell.scenario_options, order="sorted"), cell.seed, cell.rounds)
     weights = step_weights(journeys, str(cell.policy_options.get("propensities", "mixture")))
     estimator: JourneyEstimator = cell.policy_options["estimator"]
+    interval = str(cell.policy_options.get("interval", "skewed_t"))
     model = expected(journeys) if estimator == "dr" else None
     found: list[Measure] = []
     for horizon in range(1, len(value) + 1):
         true, x = float(value[horizon - 1]), float(horizon)
         found += [Measure("truth", true, x), Measure("truth_se", float(se[horizon - 1]), x)]
-        found += judge(journeys, weights, estimator, horizon=horizon, true=true, model=model)
+        found += judge(journeys, weights, estimator, horizon=horizon, true=true, model=model, interval=interval)
     return found
 
 
@@ -39,6 +40,7 @@ def judge(
     horizon: int,
     true: float,
     model: tuple[Floats, Floats] | None = None,
+    interval: str = "skewed_t",
 ) -> list[Measure]:
     """One horizon's measures; a refusal carries its reason as the label. model: what `expected` gave, for dr."""
     n, x = len(weights), float(horizon)
@@ -54,6 +56,7 @@ def judge(
             estimator=estimator,
             q_logged=q_logged,
             q_policy=q_policy,
+            interval=interval,
         )
     except RefusedError as error:
         return [Measure("refused", 1.0, x, str(error))]

@@ -7,6 +7,7 @@ import pytest
 
 from bandit_nba.errors import InputError, RefusedError
 from bandit_nba.evaluate.journeys import component_weights, estimate_journeys, step_ess
+from bandit_nba.evaluate.unseen import unseen_variance
 
 # A process of two steps: states 0/1, actions 0/1; the reward and the next state depend on both.
 LOGGING = np.array([[0.3, 0.7], [0.6, 0.4]])  # by state
@@ -214,3 +215,36 @@ def test_wrong_input_is_refused(changes, message):
     options = {"journeys": [1, 1], "steps": [0, 1], "horizon": 2, "ess_floor": 0, **changes}
     with pytest.raises(InputError, match=message):
         estimate_journeys([1.0, 1.0], [1.0, 0.0], **options)
+
+
+def test_what_heavy_weights_did_not_show_widens_the_interval():
+    """One step, pdis, by hand: 8 journeys of weight 1/2, of which 4 earn 1; 1 of weight 4 that earns nothing.
+
+    Under the judged policy the mean of r^2 is (4 x 1/2) / 8 = 1/4, and sum w^2 = 8/4 + 16 = 18, so that w^2 r^2 should
+    sum to 4.5; seen are 4/4 = 1. Added to the variance: 3.5 / 9^2.
+    """
+    weights, rewards = np.array([0.5] * 8 + [4.0]), np.array([1.0] * 4 + [0.0] * 5)
+
+    assert unseen_variance(weights[:, None], rewards[:, None], np.array([1 / 9])) == pytest.approx(3.5 / 81)
+    # all that is heavy earned: nothing is unseen
+    assert unseen_variance(weights[:, None], np.array([0.0] * 8 + [1.0])[:, None], np.array([1 / 9])) == 0.0
+
+
+@pytest.mark.parametrize("estimator", ["pdis", "wpdis", "dr"])
+def test_journeys_without_a_reward_under_heavy_weights_are_known_little_of(estimator):
+    """60 of 10,000 have weight 85 and no reward, others .49 and 8 %: known to sqrt(.08 x .92 / ESS), not better."""
+    n, heavy = 10_000, 60
+    weights = np.full(n, (n - 85.0 * heavy) / (n - heavy))
+    weights[:heavy] = 85.0
+    rewards = np.zeros(n)
+    rewards[heavy::13] = 1.0
+    flat = {"journeys": np.arange(n), "steps": np.zeros(n), "horizon": 1, "ess_floor": 150, "estimator": estimator}
+    model = {"q_logged": np.zeros(n), "q_policy": np.zeros(n)}
+
+    found = estimate_journeys(weights, rewards, **flat, **model)
+    plain = estimate_journeys(weights, rewards, **flat, **model, interval="gaussian").estimate
+    p = plain.value
+    known_to = 1.96 * np.sqrt(p * (1 - p) / found.ess_per_step[0])
+
+    assert plain.half_width < 0.3 * known_to
+    assert 0.95 * known_to < found.estimate.half_width < 1.3 * known_to

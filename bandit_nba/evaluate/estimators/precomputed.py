@@ -10,7 +10,10 @@ from bandit_nba.evaluate.sample import FloatArray, Sample
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Precomputed:
-    """An estimator whose moments (k, n) are given; `low` and `high` are the possible range of a contribution."""
+    """An estimator whose moments (k, n) are given; `low` and `high` are the possible range of a contribution.
+
+    unseen: variance that `skewed_t` adds to the one seen; see `bandit_nba.evaluate.unseen`.
+    """
 
     name: str
     matrix: FloatArray
@@ -18,6 +21,7 @@ class Precomputed:
     is_average: bool
     low: float = -inf
     high: float = inf
+    unseen: float = 0.0
 
     def moments(self, sample: Sample) -> FloatArray:
         """The given moments; `sample` must be the one that they were made from."""

@@ -4,6 +4,8 @@ Importance weights make contributions rare and large. The estimate and its stand
 just the samples that lack the large ones: the normal interval ends too low and misses upwards.
 """
 
+from math import hypot, sqrt
+
 from scipy.special import ndtri, stdtrit
 
 from bandit_nba.evaluate.contributions import unit_influence
@@ -12,7 +14,9 @@ from bandit_nba.evaluate.intervals.protocol import Bounds, Problem
 
 
 def skewed_t(problem: Problem) -> Bounds:
-    """V - (t + s-) se to V + (t + s+) se, se that of `gaussian`; u are the influences of the customers.
+    """V - (t + s-) se to V + (t + s+) se; u are the influences of the customers.
+
+    se^2 is that of `gaussian`, and for journeys what their heavy weights have not shown (`evaluate.unseen`).
 
     t = t(c - 1) with c = (sum u^2)^2 / sum u^4, the effective number of customers that carry the spread: the variance
     of sum u^2 is (sum u^2)^2 / c, and Satterthwaite's degrees of freedom (1946) would be twice as many, of a kurtosis
@@ -20,12 +24,12 @@ def skewed_t(problem: Problem) -> Bounds:
     term of the Edgeworth expansion of a studentised mean (Hall 1992, section 2.6); only the end that it moves outwards
     is moved.
     """
-    error = standard_error(problem)
+    error = hypot(standard_error(problem), sqrt(getattr(problem.estimator, "unseen", 0.0)))
     influence = unit_influence(problem.estimator, problem.sample)
     squares = float(influence @ influence)
-    if squares <= 0 or error <= 0:
+    if squares <= 0:
         return Bounds(problem.value, problem.value)
-    scaled = influence / squares**0.5
+    scaled = influence / sqrt(squares)
     carriers = 1.0 / float((scaled**4).sum())
     z = -float(ndtri(problem.alpha / 2))
     t = max(z, float(stdtrit(max(carriers - 1.0, 1.0), 1 - problem.alpha / 2)))
