@@ -16,6 +16,22 @@ MAX_SET = 1_000
 MAX_NUMBER = 1e15
 
 
+def all_checked(values: Mapping[str, object], schema: FactSchema, *, where: str = "") -> dict[str, FactValue | None]:
+    """Each fact as its declared kind; raises as `checked` does, whose plainest cases are settled here: a request may
+    have many.
+    """
+    out: dict[str, FactValue | None] = {}
+    for name, value in values.items():
+        kind = schema.get(name)
+        if (type(value) is float and kind == "number" and -MAX_NUMBER <= value <= MAX_NUMBER) or (
+            type(value) is str and kind == "category" and len(value) <= MAX_TEXT
+        ):
+            out[name] = value
+        else:
+            out[name] = checked(name, value, schema, where=where)
+    return out
+
+
 def checked(name: str, value: object, schema: FactSchema, *, where: str = "") -> FactValue | None:
     """One fact as its declared kind; `None` stays `None` (unknown).
 

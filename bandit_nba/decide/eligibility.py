@@ -51,8 +51,9 @@ def eligible(catalogue: Catalogue, rules: CompiledRules, requests: Requests) -> 
         removed[0] = _asked_alone(made.levels, facts, removed[0].tolist())
     else:
         verdicts = np.full((len(requests), len(rules.rules)), UNASKED, dtype=np.int8)
-        for level in made.levels:
-            _ask(level, facts, verdicts, removed)
+        with np.errstate(all="ignore"):
+            for level in made.levels:
+                _ask(level, facts, verdicts, removed)
     _ownership(made, requests, removed)
     removals = made.removals + _contact(catalogue, requests, removed, first_code=len(made.removals))
     return Eligibility(removed=removed, removals=removals, failures=facts.failures)
@@ -125,7 +126,7 @@ def _ask(level: Level, facts: RuleFacts, verdicts: Verdicts, removed: Removed) -
     else:
         for number in np.flatnonzero(needed.any(axis=0)).tolist():
             rule = int(level.rules[number])
-            rows = np.flatnonzero(needed[:, number])
+            rows = needed[:, number].nonzero()[0]
             verdicts[rows, rule] = facts.verdicts(rule, rows)
     said = verdicts.take(level.rule_of, axis=1)
     bad = still_in & (said != HOLDS)

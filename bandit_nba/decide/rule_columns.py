@@ -38,14 +38,19 @@ class RuleColumns:
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
+        self._numbers: dict[str, Numbers] = {}
         self._texts: dict[str, tuple[Coded, Bools]] = {}
 
     def number(self, name: str) -> Numbers:
         """A number fact."""
-        column = self._requests.facts.columns.get(name)
-        if not isinstance(column, np.ndarray):
-            return Numbers(np.array(np.nan), _NO)
-        return Numbers(column, ~np.isnan(column))
+        found = self._numbers.get(name)
+        if found is None:
+            column = self._requests.facts.columns.get(name)
+            found = Numbers(np.array(np.nan), _NO)
+            if isinstance(column, np.ndarray):
+                found = Numbers(column, ~np.isnan(column))
+            self._numbers[name] = found
+        return found
 
     def flag(self, name: str) -> Truths:
         """A boolean fact."""

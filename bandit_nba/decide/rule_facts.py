@@ -15,6 +15,8 @@ from bandit_nba.decide.rule_columns import RuleColumns, TruthPart, known
 
 Verdicts = npt.NDArray[np.int8]
 
+_HOLDS, _DOES_NOT_HOLD, _FAILED = np.int8(HOLDS), np.int8(DOES_NOT_HOLD), np.int8(FAILED)
+
 
 class RuleFacts:
     """One batch and its rules; each column's codes and each row's variables are made once, when first needed."""
@@ -40,7 +42,10 @@ class RuleFacts:
         return said
 
     def verdicts(self, number: int, rows: Ints) -> Verdicts:
-        """The same of many rows, int8: over columns where it can be, otherwise once for rows that are alike."""
+        """The same of many rows, int8: over columns where it can be, otherwise once for rows that are alike.
+
+        For callers with numpy's floating-point warnings off.
+        """
         rule, part = self._rules.rules[number], self._over_columns[number]
         said = self._asked_once_each(rule, rows) if part is None else self._of_columns(part)[rows]
         self._count(rule, int(np.count_nonzero(said == FAILED)))
@@ -51,10 +56,10 @@ class RuleFacts:
             self.failures[rule.text] = self.failures.get(rule.text, 0) + failed
 
     def _of_columns(self, part: TruthPart) -> Verdicts:
-        with np.errstate(all="ignore"):  # as in CEL, a division by zero is an infinity or not a number
-            truths = part(self._columns)
-        said = np.where(truths.sound, np.where(truths.says, HOLDS, DOES_NOT_HOLD), FAILED).astype(np.int8)
-        return np.broadcast_to(said, len(self._requests))
+        """Called where numpy's floating-point warnings are off: as in CEL, a division by zero is an infinity or NaN."""
+        truths = part(self._columns)
+        said: Verdicts = np.where(truths.sound, np.where(truths.says, _HOLDS, _DOES_NOT_HOLD), _FAILED)
+        return said if said.ndim else np.full(len(self._requests), said)
 
     def _asked_once_each(self, rule: Expression, rows: Ints) -> Verdicts:
         keys, size = self._alike(rule, rows)

@@ -6,6 +6,7 @@ the FNV hash (Fowler, Noll, Vo): ((h1 * F) ^ h2) * F ^ h3. All indices are cut t
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,7 @@ class LinearForm:
         """Cuts a hash to an index."""
         return np.uint32((1 << self.bits) - 1)
 
-    @property
+    @cached_property
     def patterns(self) -> tuple[str, ...]:
         """The context letters of crosses that hold two or three of them, each once."""
         return tuple(dict.fromkeys(p for c in self.crosses if len(p := context_letters(c)) > 1))

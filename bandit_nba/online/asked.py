@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from bandit_nba.catalogue import FactSchema
-from bandit_nba.catalogue.facts import FactValue, checked
+from bandit_nba.catalogue.facts import FactValue, all_checked
 from bandit_nba.customers.pseudonym import pseudonym
 from bandit_nba.decide import inline
 from bandit_nba.decide.wanted import Wanted
@@ -71,7 +71,7 @@ class Reception:
             raise InputError(
                 "unknown channel", where="channel", got=request.channel, hint=nearest(request.channel, self.channels)
             )
-        facts = {name: checked(name, value, self._schema, where="facts") for name, value in request.facts.items()}
+        facts = all_checked(request.facts, self._schema, where="facts")
         customer = pseudonym(self._key, request.customer_id or "")
         actions = actions_of(request)
         wanted = wanted_of(request, actions, self._choosable)
