@@ -88,3 +88,38 @@ def test_results_hold_every_run_and_no_time(whole: bytes, tmp_path: Path) -> Non
 @pytest.mark.ray
 def test_ray_workers_give_the_same_bytes(whole: bytes, tmp_path: Path) -> None:
     assert execute(runs(), out=tmp_path, workers=2).read_bytes() == whole
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_worker_that_is_killed_at_a_random_moment_changes_nothing(whole: bytes, tmp_path: Path) -> None:
+    """SIGKILL of two workers of this cluster, at moments drawn by a generator (seed 9): their runs are tried again."""
+    rng = np.random.default_rng(9)
+    mine = {"NBA_TEST_CLUSTER": str(tmp_path)}
+    process = subprocess.Popen(
+        [*COMMAND, "--workers", "2", "--out", str(tmp_path)], stderr=subprocess.DEVNULL, env={**os.environ, **mine}
+    )
+    killed = 0
+    while process.poll() is None and killed < 2:
+        time.sleep(float(rng.uniform(0.05, 0.4)))
+        workers = _workers(mine)
+        if workers:
+            os.kill(int(rng.choice(workers)), signal.SIGKILL)
+            killed += 1
+
+    assert process.wait() == 0
+    assert killed == 2
+    assert (tmp_path / "result.parquet").read_bytes() == whole
+
+
+def _workers(mark: dict[str, str]) -> list[int]:
+    """Processes that play runs, of the cluster whose environment has the mark."""
+    (name, value), found = next(iter(mark.items())), []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            plays = b"ray::_play_group" in (place / "cmdline").read_bytes()
+            if plays and f"{name}={value}".encode() in (place / "environ").read_bytes():
+                found.append(int(place.name))
+        except OSError:
+            continue  # it has just ended
+    return found

@@ -9,7 +9,7 @@ import simulators
 from simulators.journey import JourneyWorld, State, rollout
 from simulators.journey.contracts import survival
 from simulators.journey.draws import Purpose, streams, uniform
-from simulators.journey.uplift import TYPES
+from simulators.journey.uplift import TYPES, kept_and_room
 from simulators.world import Outcome
 
 QUIET: dict[str, object] = {"calendar.yearly_amplitude": 0.0}
@@ -64,6 +64,14 @@ def test_the_four_types_respond_as_their_names_say(log: dict[str, np.ndarray[Any
         {"persuadable": 0.01, "sure_thing": 0.12, "lost_cause": 0.005, "do_not_disturb": 0.06}, rel=0.1
     )
     assert lift["do_not_disturb"] == pytest.approx(-0.7 * 0.06, rel=0.15)
+
+
+def test_a_contact_keeps_and_fills_by_hand() -> None:
+    """o = .2, harm .7 keeps .2 x .3 = .06; gain .5 fills up to .5 x .8 = .4; no action keeps all and fills nothing."""
+    kept, room = kept_and_room(np.array([[0.2]]), np.array([[0.0, 0.5]]), np.array([[0.0, 0.7]]))
+
+    assert kept[0, 0].tolist() == pytest.approx([0.2, 0.06])
+    assert room[0, 0].tolist() == pytest.approx([0.0, 0.4])
 
 
 def test_delays_are_criteos_mixture(log: dict[str, np.ndarray[Any, Any]]) -> None:
