@@ -200,7 +200,7 @@ def test_a_sloppy_duration_gets_the_right_one_as_a_hint() -> None:
 def test_nearest_names_what_is_like_it_or_lists_what_is_there() -> None:
     assert nearest("tenure", ["tenure_months", "age"]) == 'did you mean "tenure_months"?'
     assert nearest("zzz", ["b", "a"]) == "known: a, b"
-    assert nearest("zzz", []) == "none is declared"
+    assert nearest("zzz", []) == "there is none"
 
 
 def test_a_version_names_content_not_order() -> None:

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from bandit_nba.cli.destination import writable
 from bandit_nba.cli.failure import reported
 
 
@@ -38,6 +39,7 @@ def demo(
     from experiments.demo.run import Options, run
     from experiments.demo.table import show
 
+    writable(json, option="--json")
     console = Console()
     options = Options(seed=seed, decisions=decisions, workspace=workspace, port=port, stay_up=keep)
     with Progress(

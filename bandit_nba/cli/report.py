@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bandit_nba.cli.destination import writable
 from bandit_nba.cli.failure import reported
 
 
@@ -46,6 +47,8 @@ def report(
     from bandit_nba.workspace import open_workspace
 
     workspace = open_workspace(directory)
+    writable(out, option="--out")
+    writable(json, option="--json")
     rng = np.random.default_rng(seed)
     made = build(workspace, policy or [], segment=segment, alpha=alpha, now_s=time.time(), rng=rng)
     document = msgspec.json.format(msgspec.json.encode(as_document(made)), indent=2)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bandit_nba.cli.destination import writable
 from bandit_nba.cli.failure import reported
 from bandit_nba.cli.printing import print_json
 
@@ -66,6 +67,7 @@ def search(
     from bandit_nba.workspace import open_workspace
 
     workspace = open_workspace(directory)
+    writable(out, option="--out")
     policies = space(
         workspace.policy,
         workspace.catalogue.facts,

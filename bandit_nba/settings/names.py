@@ -11,4 +11,4 @@ def nearest(name: str, names: Iterable[object]) -> str:
     if close:
         return "did you mean " + " or ".join(f'"{c}"' for c in close) + "?"
     more = ", ..." if len(known) > 20 else ""
-    return "known: " + ", ".join(known[:20]) + more if known else "none is declared"
+    return "known: " + ", ".join(known[:20]) + more if known else "there is none"

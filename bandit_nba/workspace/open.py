@@ -23,6 +23,7 @@ from bandit_nba.workspace.service import Service, service_problems
 
 T = TypeVar("T")
 
+FILES = ("catalogue.toml", "rewards.toml", "policy.toml", "service.toml")
 DATABASE_FILE = Path("data") / "nba.db"
 DATABASE_VARIABLE = "NBA_DATABASE_URL"
 """An environment variable that goes before `database` in service.toml; the place for a password."""
@@ -95,6 +96,8 @@ def inspect_workspace(path: Path | str) -> Inspection:
     """Read a workspace and list every mistake in it; raises nothing for what stands in its files."""
     directory = Path(path).expanduser().resolve()
     if not directory.is_dir() or "?" in str(directory):
+        return Inspection((_no_directory(directory),))
+    if not any((directory / name).exists() for name in FILES):
         return Inspection((_no_directory(directory),))
     found: list[NbaError] = []
     service = _service(directory, found)
@@ -188,7 +191,11 @@ def _labels(directory: Path, found: list[NbaError]) -> Dictionary:
 
 
 def _no_directory(directory: Path) -> SettingsError:
-    if directory.is_dir():
+    if directory.is_dir() and "?" in str(directory):
         return SettingsError("a workspace's path cannot hold a question mark", where=str(directory))
-    what = "is a file, not a workspace directory" if directory.exists() else "no such workspace"
+    what = "no such workspace"
+    if directory.is_dir():
+        what = f"holds no workspace: none of {', '.join(FILES)}"
+    elif directory.exists():
+        what = "is a file, not a workspace directory"
     return SettingsError(what, where=str(directory), hint="`nba init DIR` writes a new one")

@@ -30,9 +30,12 @@ def analysed(name: str, out: Path) -> Report:
 
     Raises
     ------
+    SettingsError
+        If there is no such experiment.
     InputError
         If there are no results.
     """
+    sweep_of(name)
     module = importlib.import_module(f"experiments.{folder(name).name}.analysis")
     analyse = cast(Callable[[pd.DataFrame], Report], module.analyse)
     return analyse(read(out))

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from bandit_nba.cli.destination import writable
 from bandit_nba.cli.failure import reported
 from bandit_nba.cli.log.bar import progress_bar
+from bandit_nba.cli.printing import print_json
 
 if TYPE_CHECKING:
     from bandit_nba.logs.export import Exported
@@ -52,9 +54,7 @@ def export(
     """
     found = _export(directory, kind=kind, out=out, train=train, silent=as_json)
     if as_json:
-        import msgspec
-
-        print(msgspec.json.format(msgspec.json.encode({"rows": found.rows, "leftOut": found.left_out})).decode())
+        print_json({"rows": found.rows, "leftOut": found.left_out})
         return
     console = Console(highlight=False)
     console.print(f"{found.rows:,} decisions written to {out}", markup=False)
@@ -72,6 +72,7 @@ def _export(directory: Path, *, kind: Format, out: Path, train: bool, silent: bo
     from bandit_nba.workspace import open_workspace
 
     workspace = open_workspace(directory)
+    writable(out, option="--out")
     database = Database.open(workspace.database_url, create=False)
     try:
         with database.read() as connection:

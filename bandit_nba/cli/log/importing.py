@@ -11,6 +11,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from bandit_nba.cli.destination import writable
 from bandit_nba.cli.failure import reported
 from bandit_nba.cli.log.bar import progress_bar
 from bandit_nba.cli.printing import print_json
@@ -123,6 +124,7 @@ def _import(
     from bandit_nba.workspace import open_workspace
 
     workspace = open_workspace(directory)
+    writable(rejects, option="--rejects")
     database = Database.open(workspace.database_url)
     try:
         workspace = register(workspace, database)
