@@ -26,11 +26,15 @@ from serve.personalizer import administration, events
 from serve.refusal import refused
 from serve.routes import catalogue, customers, decisions, health, metrics, models, outcomes
 from serve.routes import events as happenings
+from serve.tracing import Tracing
 from serve.traffic import Traffic
 
 
-def create_app(replica: Replica) -> "App":
-    """The API of one replica. Whoever serves it closes the replica: by ASGI's lifespan, or by `replica.close()`."""
+def create_app(replica: Replica, *, tracing: Tracing | None = None) -> "App":
+    """The API of one replica. Whoever serves it closes the replica: by ASGI's lifespan, or by `replica.close()`.
+
+    tracing: None for no traces.
+    """
     traffic = Traffic()
     operations = [
         *decisions.operations(replica),
@@ -44,16 +48,18 @@ def create_app(replica: Replica) -> "App":
         *events.operations(replica),
         *administration.operations(replica),
     ]
-    return App([*operations, _documentation(operations)], replica, traffic)
+    return App([*operations, _documentation(operations)], replica, traffic, tracing)
 
 
 class App:
     """Routes requests by their path as it was sent, so that a percent sign in an id never makes a new segment."""
 
-    def __init__(self, operations: Sequence[Operation], replica: Replica, traffic: Traffic) -> None:
+    def __init__(
+        self, operations: Sequence[Operation], replica: Replica, traffic: Traffic, tracing: Tracing | None
+    ) -> None:
         doorman = Doorman(replica.gate)
         paths = groupby(sorted(operations, key=lambda o: _rank(o.path)), key=lambda o: o.path)
-        endpoints = {path: Endpoint(list(same), doorman, traffic) for path, same in paths}
+        endpoints = {path: Endpoint(list(same), doorman, traffic, tracing) for path, same in paths}
         self._plain = {path: endpoint for path, endpoint in endpoints.items() if "{" not in path}
         self._router = Router([Route(path, endpoint) for path, endpoint in endpoints.items()], redirect_slashes=False)
         self._router.default = _no_route

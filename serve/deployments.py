@@ -44,8 +44,9 @@ class ReplicaDeployment:
 
         from serve import direct
         from serve.app import create_app
+        from serve.tracing import tracing_from_environment
 
-        app = create_app(self._replica)
+        app = create_app(self._replica, tracing=tracing_from_environment())
         gc.collect()
         gc.freeze()  # what is here now stays: a full collection would stop all requests for 100 ms to look through it
         direct.serve_here(app)

@@ -22,6 +22,7 @@ from serve.doorman import ANYBODY, Caller, Doorman
 from serve.parameters import Parameters
 from serve.problem import Kind, Problem
 from serve.refusal import Headers, Refused, refused
+from serve.tracing import Tracing
 from serve.traffic import Traffic
 
 log = logging.getLogger("nba.serve")
@@ -105,23 +106,44 @@ class Operation:
 
 
 class Endpoint:
-    """All operations of one path, and who is let in to them; without a doorman everybody is."""
+    """All operations of one path, and who is let in to them; without a doorman everybody is. tracing: None for none."""
 
     def __init__(
-        self, operations: Sequence[Operation], doorman: Doorman | None = None, traffic: Traffic | None = None
+        self,
+        operations: Sequence[Operation],
+        doorman: Doorman | None = None,
+        traffic: Traffic | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.operations = {o.method: o for o in operations}
+        self._tracing = tracing
         self._doorman = doorman
         self._traffic = traffic or Traffic()
         self.allow = ", ".join(sorted({*self.operations, *(["HEAD"] if "GET" in self.operations else [])}))
 
     async def __call__(self, scope: Scope, receive: ReceiveCallable, send: SendCallable) -> None:
         """Serve one request; never raises but for the server's own trouble with the connection."""
-        begun, method = time.perf_counter(), scope["method"]
+        method = scope["method"]
         headers = dict(scope["headers"])  # of one that was sent twice the last counts
+        operation = self.operations.get("GET" if method == "HEAD" else method)
+        if self._tracing is None or operation is None:
+            await self._serve(operation, scope, headers, receive, send)
+        else:
+            with self._tracing.request(method, operation.path, operation.name, headers) as seen:
+                seen.status = await self._serve(operation, scope, headers, receive, send)
+
+    async def _serve(
+        self,
+        operation: Operation | None,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        receive: ReceiveCallable,
+        send: SendCallable,
+    ) -> int | None:
+        """The status of the answer; None where the client has gone before."""
+        begun, method = time.perf_counter(), scope["method"]
         named = _request_id(headers)
         logs.request_id.set(named.decode("latin-1"))
-        operation = self.operations.get("GET" if method == "HEAD" else method)
         call = None
         try:
             if operation is None:
@@ -131,7 +153,7 @@ class Endpoint:
             reply = await operation.handler(call)
         except ClientGone:
             self._traffic.gone += 1
-            return
+            return None
         except Exception as error:  # noqa: BLE001 (the boundary: whatever happens inside, the caller hears of it)
             if call is not None and isinstance(error, msgspec.DecodeError) and operation and call.media_type == JSON:
                 error = wrong_body.told(error, call.body, operation.takes)
@@ -139,6 +161,7 @@ class Endpoint:
         await send_reply(send, reply, with_body=method != "HEAD", named=named)
         name = "other" if operation is None else operation.name
         self._traffic.answered(name, reply.status, time.perf_counter() - begun)
+        return reply.status
 
     def _admitted(self, operation: Operation, headers: Mapping[bytes, bytes], client: tuple[str, int] | None) -> Caller:
         if self._doorman is None or operation.scope is None:

@@ -24,6 +24,7 @@ from serve.app import create_app
 from serve.environment import free_ports, variables
 from serve.guard import ending, guarded, own, sweep
 from serve.hang_up import stop_listening
+from serve.tracing import tracing_from_environment
 
 READY_WITHIN_S = 90.0
 KEEP_ALIVE_S = 75
@@ -127,7 +128,7 @@ def _rehearse(workspace: Workspace) -> None:
     """Make a replica here first: what is wrong is then one clear error, and not pages of traces from Ray's workers."""
     replica = Replica.open(workspace)
     try:
-        create_app(replica)
+        create_app(replica, tracing=tracing_from_environment())
     finally:
         replica.close()
 

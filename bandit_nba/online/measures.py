@@ -6,7 +6,7 @@ Cheap enough for every batch: a few numpy sums, no labels that grow with custome
 import threading
 import time
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,8 +19,9 @@ Stage = Literal["read", "make", "write"]
 STAGES: tuple[Stage, ...] = ("read", "make", "write")
 
 SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+LATELY = 64
 TOGETHER = 256  # decisions that are counted at once
-SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
+SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 
 
 @dataclass
@@ -55,6 +56,8 @@ class Measures:
     def __init__(self) -> None:
         self.stages = {stage: Histogram(SECONDS) for stage in STAGES}
         self.batch_sizes = Histogram(SIZES)
+        self.lately: deque[tuple[Stage, float, float]] = deque(maxlen=LATELY)
+        """The last stages, with begin and end; whoever has a batch decided may clear them before."""
         self._choices = Choices()
         self._waiting: list[Decisions] = []
         self._rows_waiting = 0
@@ -62,7 +65,9 @@ class Measures:
 
     def took(self, stage: Stage, begun: float) -> None:
         """Count a stage that began at `begun`, by `time.perf_counter`, and ends now."""
-        self.stages[stage].observe(time.perf_counter() - begun)
+        ended = time.perf_counter()
+        self.stages[stage].observe(ended - begun)
+        self.lately.append((stage, begun, ended))
 
     def made(self, decisions: Decisions) -> None:
         """Count decisions.

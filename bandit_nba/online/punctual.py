@@ -26,6 +26,7 @@ from bandit_nba.online.answering import Answer
 from bandit_nba.online.messages import DecisionRequest
 from bandit_nba.online.ticket import Ticket
 from bandit_nba.online.under_way import Answered, Pending, Promise, UnderWay
+from bandit_nba.online.watching import watched
 from bandit_nba.store.group_commit import GroupCommit
 from bandit_nba.workspace.service import Channel
 
@@ -126,7 +127,7 @@ _UNDECLARED = _promise(Channel())
 def _pending(request: DecisionRequest) -> Pending:
     if request.decision_id is None:  # whoever answers, the answer must bear the same id
         request = msgspec.structs.replace(request, decision_id=uuid.uuid4().hex)
-    return request, Ticket()
+    return request, Ticket(watched.get())
 
 
 def _resolve(future: "asyncio.Future[Answer]", answered: Answered) -> None:

@@ -42,6 +42,7 @@ from bandit_nba.online.picking import Picking
 from bandit_nba.online.profiles import ProfileBook
 from bandit_nba.online.punctual import Punctual
 from bandit_nba.online.under_way import Answered, Pending
+from bandit_nba.online.watching import Timed
 from bandit_nba.store import contacts as contact_store
 from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.archive.restore import Archive
@@ -96,7 +97,7 @@ class Replica:
         self._status: tuple[float, state.Status] | None = None
         queued, batch = workspace.service.max_queued, workspace.service.max_batch
         self._decisions: GroupCommit[Pending, Answer] = GroupCommit(
-            _unpacked(self.decider), max_queued=queued, max_batch=batch, name="nba-decisions"
+            _unpacked(self.decider, self.measures), max_queued=queued, max_batch=batch, name="nba-decisions"
         )
         self._late: GroupCommit[Pending, Answer] = GroupCommit(
             _unpacked(self.late), max_queued=queued, max_batch=batch, name="nba-late"
@@ -343,6 +344,21 @@ class Replica:
         )
 
 
-def _unpacked(decider: Decider) -> Callable[[list[Pending]], Sequence[Answer | Exception]]:
-    """The decider as a queue calls it."""
-    return lambda pending: decider.decide_batch([request for request, _ in pending], [ticket for _, ticket in pending])
+def _unpacked(
+    decider: Decider, measures: Measures | None = None
+) -> Callable[[list[Pending]], Sequence[Answer | Exception]]:
+    """The decider as a queue calls it. measures: its own, of which those in the batch are told who want to know."""
+
+    def decide(pending: list[Pending]) -> Sequence[Answer | Exception]:
+        requests, tickets = [request for request, _ in pending], [ticket for _, ticket in pending]
+        if measures is None:
+            return decider.decide_batch(requests, tickets)
+        measures.lately.clear()
+        answers = decider.decide_batch(requests, tickets)
+        for watched in {
+            id(ticket.watched): ticket.watched for ticket in tickets if ticket.watched is not None
+        }.values():
+            watched += [Timed(*stage, len(pending)) for stage in measures.lately]
+        return answers
+
+    return decide

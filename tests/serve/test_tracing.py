@@ -1,0 +1,131 @@
+"""Spans of requests, by OpenTelemetry's own SDK: one each, the stages of its batch in it, and nobody's name."""
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from bandit_nba.errors import SettingsError
+from bandit_nba.online.replica import Replica
+from bandit_nba.online.watching import watched
+from serve.app import create_app
+from serve.tracing import Tracing, tracing_from_environment
+from tests.serve.asgi_client import JSON, Client
+
+sdk = pytest.importorskip("opentelemetry.sdk.trace")
+export = pytest.importorskip("opentelemetry.sdk.trace.export")
+in_memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+SECRETS = ("4711", "web-1", "senior-word", "nba_")
+
+
+class Traced:
+    """A client of the application, and the spans that it has ended."""
+
+    def __init__(self, replica: Replica) -> None:
+        provider = sdk.TracerProvider()
+        self.exporter = in_memory.InMemorySpanExporter()
+        provider.add_span_processor(export.SimpleSpanProcessor(self.exporter))
+        self.client = Client(create_app(replica, tracing=Tracing(provider.get_tracer("test"))))
+
+    def ask(self, path: str, data: object, headers: Mapping[str, str] = JSON) -> int:
+        return asyncio.run(self.client.post(path, data, headers=headers)).status
+
+
+@pytest.fixture
+def traced(replica: Replica) -> Traced:
+    return Traced(replica)
+
+
+def decision(i: int = 1, **more: object) -> dict[str, object]:
+    return {"decisionId": f"web-{i}", "customerId": "4711", "channel": "web", **more}
+
+
+def test_a_request_is_a_span_and_its_stages_lie_in_it_in_their_order(traced: Traced) -> None:
+    assert traced.ask("/v1/decisions", decision()) == 201
+
+    *stages, request = traced.exporter.get_finished_spans()
+    assert request.name == "POST /v1/decisions"
+    assert request.kind.name == "SERVER"
+    assert dict(request.attributes) == {
+        "http.request.method": "POST",
+        "http.route": "/v1/decisions",
+        "nba.operation": "decide",
+        "http.response.status_code": 201,
+    }
+    assert [stage.name for stage in stages] == ["read", "make", "write"]
+    assert {stage.parent.span_id for stage in stages} == {request.context.span_id}
+    assert {stage.attributes["nba.batch_size"] for stage in stages} == {1}
+    moments = [request.start_time, *(t for s in stages for t in (s.start_time, s.end_time)), request.end_time]
+    assert moments == sorted(moments)
+
+
+def test_a_page_has_each_stage_once_and_tells_how_many_shared_it(traced: Traced) -> None:
+    assert traced.ask("/v1/decisions/batch", [decision(i) for i in range(20)]) == 201
+
+    *stages, _ = traced.exporter.get_finished_spans()
+    assert [(stage.name, stage.attributes["nba.batch_size"]) for stage in stages] == [
+        ("read", 20),
+        ("make", 20),
+        ("write", 20),
+    ]
+
+
+def test_a_traceparent_becomes_the_parent_and_a_broken_one_nothing(traced: Traced) -> None:
+    traced.ask("/v1/decisions", decision(), {**JSON, "traceparent": PARENT, "tracestate": "who=4711"})
+    request = traced.exporter.get_finished_spans()[-1]
+
+    assert f"{request.context.trace_id:032x}" == PARENT.split("-")[1]
+    assert f"{request.parent.span_id:016x}" == PARENT.split("-")[2]
+    assert not request.context.trace_state
+    for broken in ("", "nonsense", "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "\xff" * 200):
+        traced.exporter.clear()
+        assert traced.ask("/v1/decisions", decision(), {**JSON, "traceparent": broken}) == 200
+        assert traced.exporter.get_finished_spans()[-1].parent is None
+
+
+def test_refusals_are_told_by_their_status_and_failures_as_errors(traced: Traced, replica: Replica) -> None:
+    assert traced.ask("/v1/decisions", decision(channel="fax")) == 422
+    refused = traced.exporter.get_finished_spans()[-1]
+    replica.database.close()
+    assert traced.ask("/v1/decisions", decision()) == 503
+    failed = traced.exporter.get_finished_spans()[-1]
+
+    assert (refused.attributes["http.response.status_code"], refused.status.status_code.name) == (422, "UNSET")
+    assert (failed.attributes["http.response.status_code"], failed.status.status_code.name) == (503, "ERROR")
+
+
+def test_no_span_names_a_customer_a_decision_a_fact_or_a_key(traced: Traced) -> None:
+    key = {**JSON, "authorization": "Bearer nba_0123456789ab_" + "x" * 43, "x-request-id": "customer-4711"}
+    traced.ask("/v1/decisions", decision(facts={"segment": "senior-word"}), key)
+    traced.ask("/v1/decisions", decision(), key)
+    traced.ask("/v1/decisions/web-1/activate", b"", key)
+    asyncio.run(traced.client.get("/v1/decisions/web-1/explanation?lang=de"))
+    told = [span.to_json() for span in traced.exporter.get_finished_spans()]
+
+    assert len(told) >= 4
+    assert any("/v1/decisions/{decisionId}/activate" in text for text in told)
+    assert not [text for text in told for secret in SECRETS if secret in text]
+
+
+def test_without_tracing_nobody_is_told_anything(client: Client) -> None:
+    assert asyncio.run(client.post("/v1/decisions", decision())).status == 201
+    assert watched.get() is None
+
+
+def test_it_is_off_unless_an_endpoint_is_named() -> None:
+    assert tracing_from_environment({}) is None
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+    assert tracing_from_environment({**endpoint, "OTEL_SDK_DISABLED": "true"}) is None
+
+
+def test_what_is_asked_for_and_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> object:
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr("serve.tracing.import_module", missing)
+    with pytest.raises(SettingsError, match="pip install") as caught:
+        tracing_from_environment({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"})
+
+    assert caught.value.where == "OTEL_EXPORTER_OTLP_ENDPOINT"
