@@ -132,7 +132,8 @@ def simulate(
 
     made = make(world, seed=seed)
     if not isinstance(made, JourneyWorld):
-        raise SettingsError("is no journey world", where="--world", got=world, hint="see `nba world list`")
+        allowed = "a shipped journey world: its settings become the workspace"
+        raise SettingsError("cannot be lived through", where="--world", got=world, allowed=allowed)
     if steps > made.steps:
         raise SettingsError("too many steps", where="--steps", got=steps, allowed=f"up to {made.steps}")
     write_workspace(directory, made)
