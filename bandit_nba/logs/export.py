@@ -15,6 +15,7 @@ from bandit_nba.decide.batch import Floats
 from bandit_nba.errors import InputError
 from bandit_nba.evaluate.exclusion import closes_at, why_left_out
 from bandit_nba.evaluate.formats.obp import to_obp
+from bandit_nba.evaluate.formats.tables import FIELDS
 from bandit_nba.evaluate.stored import joined, read_log
 from bandit_nba.learn.rewards import rewards
 from bandit_nba.logs.lines import DsjsonLines
@@ -26,18 +27,6 @@ from bandit_nba.workspace import Workspace
 
 Format = Literal["dsjson", "parquet", "csv", "obp"]
 FORMATS: tuple[Format, ...] = ("dsjson", "parquet", "csv", "obp")
-COLUMNS = (
-    "id",
-    "arm",
-    "propensity",
-    "reward",
-    "arms",
-    "probabilities",
-    "decided_at",
-    "customer",
-    "channel",
-    "facts",
-)
 _NAMES = msgspec.json.Decoder(list[str])
 _NUMBERS = msgspec.json.Decoder(list[float])
 
@@ -149,7 +138,7 @@ class _CsvTable:
 
         self._file = path.open("w", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
-        self._writer.writerow(COLUMNS)
+        self._writer.writerow(FIELDS)
 
     def write(self, chunk: LogChunk, kept: Sequence[int], reward: Floats) -> None:
         self._writer.writerows(zip(*_columns(chunk, kept, reward).values(), strict=True))
@@ -164,7 +153,7 @@ class _ParquetTable:
         import pyarrow.parquet as pq
 
         numbers = {"propensity", "reward", "decided_at"}
-        kinds = [(name, pa.float64() if name in numbers else pa.string()) for name in COLUMNS]
+        kinds = [(name, pa.float64() if name in numbers else pa.string()) for name in FIELDS]
         self._pa, self._schema = pa, pa.schema(kinds)
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
 
@@ -178,7 +167,7 @@ class _ParquetTable:
 
 
 def _columns(chunk: LogChunk, kept: Sequence[int], reward: Floats) -> dict[str, list[Any]]:
-    """The columns `COLUMNS`; lists and facts as JSON, numbers with the digits that give the same float64 back."""
+    """The columns `FIELDS`; lists and facts as JSON, numbers with the digits that give the same float64 back."""
     chances = [_NUMBERS.decode(chunk.probabilities[i]) for i in kept]
     places = [_NAMES.decode(chunk.arms[i]).index(chunk.arm[i]) for i in kept]
     return {

@@ -1,10 +1,8 @@
 """One bulk retraining of a workspace, from its settings to a model in the registry that does not serve yet."""
 
-import fcntl
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +10,6 @@ import msgspec
 
 from bandit_nba.catalogue import FactSchema
 from bandit_nba.decide.policy import Policy
-from bandit_nba.errors import StoreBusyError
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.examples import ExampleMaker
 from bandit_nba.learn.learner import lineage_of
@@ -23,6 +20,7 @@ from bandit_nba.learn.retrain import By, Retraining
 from bandit_nba.online import definitions
 from bandit_nba.settings import version_of
 from bandit_nba.store import definitions as store_definitions
+from bandit_nba.store.alone import alone
 from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.beside import Task, helping
 from bandit_nba.store.database import Database
@@ -85,7 +83,7 @@ def train(
     NbaError
         As `learn.retrain.Retraining` and its `run`.
     """
-    with _alone(workspace.path / FOLDER):
+    with alone(workspace.path / FOLDER, at="trains a model"):
         return _trained(workspace, database, wish, who=who, why=why, fresh=fresh, clock=clock, progress=progress)
 
 
@@ -137,18 +135,6 @@ def _trained(
     keep(database, made.model, named=named, now_s=clock(), who=who, why=why)
     shutil.rmtree(folder, ignore_errors=True)
     return Outcome(manifest=made.model.manifest, decisions=len(ids), resumed=made.resumed, failed=made.failed)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Only one training at a time; the system lets go of the lock when a process dies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StoreBusyError("another process trains a model", where=str(folder)) from None
-        yield
 
 
 def _ids(path: Path, database: Database, wish: Wish, *, clock: Callable[[], float]) -> FrozenIds:

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 from click.testing import Result
-from typer.testing import CliRunner
 
-from bandit_nba.cli import application
 from bandit_nba.decide.batch import Coded, Facts
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.scoring import NoModel, Scorer
@@ -26,6 +24,7 @@ from bandit_nba.store.database import Database
 from bandit_nba.store.past import past_records
 from bandit_nba.store.tables import decision_facts, decisions
 from bandit_nba.workspace import Workspace, init_workspace, open_workspace
+from tests import command
 
 ROWS = 240
 
@@ -159,7 +158,7 @@ def test_pages_of_any_size_hold_each_record_once(written: Path, page: int) -> No
 
 def _audit(directory: Path, *options: str) -> Result:
     arguments = ["audit", str(directory), *options]
-    return CliRunner().invoke(application(arguments), arguments)
+    return command.nba(*arguments)
 
 
 def _requests(workspace: Workspace) -> list[DecisionRequest]:

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
-from bandit_nba.cli import application
 from bandit_nba.workspace import init_workspace
+from tests.command import nba
 
 
 @pytest.fixture(scope="module")
@@ -15,11 +13,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("destination") / "shop"
     init_workspace(directory)
     return directory
-
-
-def nba(*arguments: object) -> Result:
-    texts = [str(argument) for argument in arguments]
-    return CliRunner().invoke(application(texts), texts)
 
 
 @pytest.mark.parametrize(

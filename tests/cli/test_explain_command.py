@@ -6,15 +6,14 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
 
-from bandit_nba.cli import application
 from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.online.decider import Decider
 from bandit_nba.online.definitions import register
 from bandit_nba.online.messages import DecisionRequest
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import init_workspace, open_workspace
+from tests import command
 from tests.plain_policy import write_plain_policy
 
 
@@ -39,7 +38,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(application(arguments), list(arguments))
+    return command.nba(*arguments)
 
 
 def test_in_english_by_default(shop: Path) -> None:

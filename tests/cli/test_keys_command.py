@@ -6,26 +6,20 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 from click.testing import Result
-from typer.testing import CliRunner
 
 from bandit_nba.access.key import parsed
-from bandit_nba.cli import application
 from bandit_nba.store import keys
 from bandit_nba.store.database import Database
 from bandit_nba.store.tables import api_keys
 from bandit_nba.store.tables import audit_log as audit_table
 from bandit_nba.workspace import init_workspace, open_workspace
+from tests.command import nba
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     init_workspace(tmp_path / "shop")
     return tmp_path / "shop"
-
-
-def nba(*arguments: object) -> Result:
-    texts = [str(argument) for argument in arguments]
-    return CliRunner().invoke(application(texts), texts)
 
 
 def data(result: Result):

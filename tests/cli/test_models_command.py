@@ -1,34 +1,16 @@
 """`nba models` on a real workspace whose learner has published."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 import sqlalchemy as sa
-from click.testing import Result
-from typer.testing import CliRunner
 
-from bandit_nba.cli import application
 from bandit_nba.store import models
 from bandit_nba.store.database import Database
 from bandit_nba.store.tables import models as table
-from bandit_nba.workspace import init_workspace, open_workspace
+from tests.command import nba
 from tests.learn import tiny_world as world
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    directory = tmp_path / "shop"
-    init_workspace(directory)
-    return directory
-
-
-@pytest.fixture
-def database(workspace: Path) -> Iterator[Database]:
-    database = Database.open(open_workspace(workspace).database_url)
-    yield database
-    database.close()
 
 
 def learn(database: Database, size: int) -> None:
@@ -39,11 +21,6 @@ def learn(database: Database, size: int) -> None:
     learner.step()
     learner.step()
     learner.finish()
-
-
-def nba(*arguments: object) -> Result:
-    texts = [str(argument) for argument in arguments]
-    return CliRunner().invoke(application(texts), texts)
 
 
 def test_list_show_and_verify(workspace: Path, database: Database) -> None:

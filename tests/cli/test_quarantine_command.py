@@ -7,24 +7,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from click.testing import Result
-from typer.testing import CliRunner
 
-from bandit_nba.cli import application
 from bandit_nba.store import audit_log
 from bandit_nba.store.database import Database
 from bandit_nba.store.tables import decision_facts
-from bandit_nba.workspace import init_workspace, open_workspace
+from bandit_nba.workspace import open_workspace
+from tests import command
 from tests.learn import tiny_world as world
 
 BAD = ("d00003", "d00008")
 CUT = b'{"segment": "yo'
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    directory = tmp_path / "shop"
-    init_workspace(directory)
-    return directory
 
 
 @pytest.fixture
@@ -49,8 +41,7 @@ def facts(database: Database, content: bytes, *ids: str) -> None:
 
 
 def nba(*arguments: object) -> Result:
-    texts = ["quarantine", *map(str, arguments)]
-    return CliRunner().invoke(application(texts), texts)
+    return command.nba("quarantine", *arguments)
 
 
 @pytest.mark.usefixtures("database")

@@ -3,18 +3,15 @@
 import json
 from pathlib import Path
 
-from typer.testing import CliRunner
-
-from bandit_nba.cli import application
 from bandit_nba.store import outcome_counts
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import init_workspace, open_workspace
+from tests import command
 from tests.learn import tiny_world as world
 
 
 def nba(*arguments: object) -> str:
-    texts = ["status", *map(str, arguments)]
-    result = CliRunner().invoke(application(texts), texts)
+    result = command.nba("status", *arguments)
     assert result.exit_code == 0, result.output
     return result.output
 

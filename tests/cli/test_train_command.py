@@ -12,25 +12,17 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
 
-from bandit_nba.cli import application
 from bandit_nba.online import definitions
 from bandit_nba.online.learning_loop import LearningLoop
 from bandit_nba.store import models, serving
 from bandit_nba.store.database import Database
-from bandit_nba.workspace import init_workspace, open_workspace
+from bandit_nba.workspace import open_workspace
+from tests import command
 from tests.learn import tiny_world as world
 from tests.learn.tiny_world import Clock
 
 SIZE = 5_000
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    directory = tmp_path / "shop"
-    init_workspace(directory)
-    return directory
 
 
 @pytest.fixture
@@ -45,8 +37,7 @@ def database(workspace: Path) -> Iterator[Database]:
 
 
 def nba(*arguments: object) -> Result:
-    texts = ["train", *map(str, arguments)]
-    return CliRunner().invoke(application(texts), texts)
+    return command.nba("train", *arguments)
 
 
 def trained(*arguments: object) -> dict[str, object]:

@@ -7,9 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from typer.testing import CliRunner
 
-from bandit_nba.cli import application
 from bandit_nba.errors import RefusedError, SettingsError
 from bandit_nba.evaluate.formats import rows_of
 from bandit_nba.evaluate.stored import read_log
@@ -19,6 +17,7 @@ from bandit_nba.online.definitions import register
 from bandit_nba.store.database import Database
 from bandit_nba.store.tables import decision_facts, decisions
 from bandit_nba.workspace import open_workspace
+from tests import command
 from tests.logs import rich_world
 
 NOW_S = rich_world.NOW_S
@@ -211,7 +210,7 @@ def test_the_audit_makes_again_what_was_made_here(shop, tmp_path):
     rich_world.play(open_workspace(shop), 50, seed=4)
     taken(shop, csv_log(tmp_path / "old.csv"), columns=MAPPING)
     arguments = ["audit", str(shop), "--json"]
-    result = CliRunner().invoke(application(arguments), arguments)
+    result = command.nba(*arguments)
     assert (result.exit_code, msgspec.json.decode(result.stdout)["rows"]) == (0, 50)
 
 
@@ -246,7 +245,7 @@ def test_the_command_writes_rejects_with_reasons_and_can_be_repeated(shop, tmp_p
 
     def run(*more: str):
         arguments = ["log", "import", str(shop), str(file), "--json", *more]
-        return CliRunner().invoke(application(arguments), arguments)
+        return command.nba(*arguments)
 
     result = run()
     assert result.exit_code == 1, result.output

@@ -8,9 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
 
-from bandit_nba.cli import application
 from bandit_nba.decide.batch import Floats
 from bandit_nba.decide.scoring import FeatureRows, Scorer
 from bandit_nba.online import definitions
@@ -22,6 +20,7 @@ from bandit_nba.store import outcomes
 from bandit_nba.store.database import Database
 from bandit_nba.store.outcomes import Outcome
 from bandit_nba.workspace import open_workspace
+from tests import command
 from tests.promote import world
 
 PROMOTED_S = world.START_S + 3_000.0
@@ -108,7 +107,7 @@ def start(shop: Path) -> Iterator[Callable[[], Running]]:
 
 def nba(monkeypatch: pytest.MonkeyPatch, now_s: float, *arguments: str) -> Result:
     monkeypatch.setattr("bandit_nba.cli.promote.time.time", lambda: now_s)
-    return CliRunner().invoke(application(arguments), list(arguments))
+    return command.nba(*arguments)
 
 
 def test_a_promotion_and_its_roll_back_need_no_restart(

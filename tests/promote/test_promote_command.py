@@ -4,19 +4,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
-from bandit_nba.cli import application
 from bandit_nba.errors import StoreError
 from bandit_nba.promote import ledger
 from bandit_nba.promote.files import install, keep
 from bandit_nba.workspace import open_workspace
+from tests.command import nba
 from tests.promote import world
-
-
-def nba(*arguments: str) -> Result:
-    return CliRunner().invoke(application(arguments), list(arguments))
 
 
 def test_promoted_says_what_to_do_next(shop: Path) -> None:

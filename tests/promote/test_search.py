@@ -6,10 +6,7 @@ from types import SimpleNamespace
 import msgspec
 import numpy as np
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
-from bandit_nba.cli import application
 from bandit_nba.cli.ray_spread import OnRay
 from bandit_nba.decide.policy import Exploration, Policy
 from bandit_nba.decide.weighing import Arbitration, Lever
@@ -23,13 +20,10 @@ from bandit_nba.promote.frozen import learned_from
 from bandit_nba.promote.search import Try, best, prepare, run, unjudged
 from bandit_nba.promote.space import groups_of, space
 from bandit_nba.workspace import open_workspace
+from tests.command import nba
 from tests.promote import world
 
 NOW_S = world.START_S + 10_000.0
-
-
-def nba(*arguments: str) -> Result:
-    return CliRunner().invoke(application(arguments), list(arguments))
 
 
 def test_the_best_of_a_search_is_sure_and_promoted_at_once(shop: Path) -> None:

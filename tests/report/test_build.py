@@ -8,16 +8,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
-from bandit_nba.cli import application
 from bandit_nba.errors import RefusedError, SettingsError
 from bandit_nba.promote import ledger
 from bandit_nba.promote.candidate import read_policy
 from bandit_nba.report.build import Report, as_document, as_page, build, policy_names
 from bandit_nba.report.page import html
 from bandit_nba.workspace import open_workspace
+from tests.command import nba
 from tests.promote import world
 
 NOW_S = world.START_S + 10_000.0
@@ -41,10 +39,6 @@ def report(shop: Path) -> Report:
 def made(shop: Path, *names: str, **options: str) -> Report:
     paths = [shop / f"{name}.toml" for name in names]
     return build(open_workspace(shop), paths, now_s=NOW_S, rng=np.random.default_rng(0), **options)
-
-
-def nba(*arguments: str) -> Result:
-    return CliRunner().invoke(application(arguments), list(arguments))
 
 
 def test_the_surely_better_policy_is_the_verdict(report: Report) -> None:

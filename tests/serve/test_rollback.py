@@ -20,12 +20,11 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 from click.testing import Result
-from typer.testing import CliRunner
 
-from bandit_nba.cli import application
 from bandit_nba.store.database import Database
 from bandit_nba.store.tables import decisions
 from bandit_nba.workspace import init_workspace, open_workspace
+from tests import command
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 5.0
@@ -83,7 +82,7 @@ class Service:
 
 def nba(*arguments: str) -> Result:
     """A command, in this process: a new one takes a second to start."""
-    return CliRunner().invoke(application(arguments), arguments)
+    return command.nba(*arguments)
 
 
 def _free_port() -> int:

@@ -5,17 +5,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 import simulators
-from bandit_nba.cli import application
 from bandit_nba.errors import SettingsError
 from simulators.check import check_world, load_world
 from simulators.journey import named
+from tests import command
 
 
 def _nba(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(application(arguments), list(arguments))
+    result = command.nba(*arguments)
     return result.exit_code, result.output
 
 
@@ -145,3 +144,22 @@ def test_options_of_ones_own_world_are_the_arguments_of_its_make(own: Path) -> N
     assert simulators.make(str(own), seed=3, bonus=1).seed == 3
     with pytest.raises(SettingsError, match="unexpected keyword argument 'bonis'"):
         simulators.make(str(own), seed=3, bonis=1)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "old", "message"),
+    [
+        ("exploration", "    def at(self, rows):", "the world's state has no at(rows)"),
+        ("journey", "    def money(self, state):", "the world has no money(state)"),
+    ],
+)
+def test_what_an_experiment_needs_beyond_the_contract_is_named(
+    own: Path, tmp_path: Path, experiment: str, old: str, message: str
+) -> None:
+    own.write_text(own.read_text().replace(old, old.replace("def ", "def no_")))
+    place = str(tmp_path / "out")
+    code, output = _nba("experiment", "run", experiment, "--world", str(own), "--profile", "quick", "--out", place)
+
+    assert code == 2
+    assert message in output
+    assert "docs/worlds.md" in output

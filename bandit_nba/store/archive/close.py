@@ -6,12 +6,11 @@ keeps all its columns in the store until the archive's own row has been compared
 """
 
 import datetime
-import fcntl
 import math
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,7 +18,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bandit_nba.errors import StoreBusyError, StoreError
+from bandit_nba.errors import StoreError
+from bandit_nba.store.alone import alone
 from bandit_nba.store.archive.day import (
     COLUMNS,
     GROUP_ROWS,
@@ -100,7 +100,7 @@ def archive_days(
     """
     out: list[Archived] = []
     tell = progress or _silent
-    with _alone(folder):
+    with alone(folder, at="changes the archive"):
         with database.read() as connection:
             found = days(connection, before_s=min(before_s, clock()))
         for day in found:
@@ -142,7 +142,7 @@ def erase_facts(folder: Path, day: str, erased: Collection[str], *, clock: Calla
     Call it after they are gone from the store's `decision_facts`, for every day of the customer's decisions: a day that
     is being archived meanwhile is compared with the store again before its rows leave.
     """
-    with _alone(folder):
+    with alone(folder, at="changes the archive"):
         return _erase(folder / day, erased, now_s=clock())
 
 
@@ -237,18 +237,6 @@ def _erase(folder: Path, erased: Collection[str], *, now_s: float) -> int:
 
 def _silent(_day: str, _done: str, _rows: int) -> None:
     pass
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Only one process changes an archive at a time; the system lets go of the lock when a process dies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StoreBusyError("another process changes the archive", where=str(folder)) from None
-        yield
 
 
 def _day(connection: sa.Connection, number: int) -> Day:

@@ -6,15 +6,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from bandit_nba.cli import application
 from bandit_nba.errors import InputError, RefusedError, SettingsError
 from bandit_nba.evaluate import estimate
 from bandit_nba.evaluate.file import features_of, judge_file
 from bandit_nba.evaluate.formats import from_obp, read_file, to_obp
 from bandit_nba.evaluate.judge import judge
 from bandit_nba.evaluate.policies import Fixed, LoggingPolicy, Uniform
+from tests import command
 
 # the two kinds of context, and by arm: the logged chance and the reward
 WORLD = {"young": ((0.5, 1.0), (0.25, 0.0), (0.25, 0.5)), "old": ((0.25, 0.0), (0.25, 1.0), (0.5, 0.25))}
@@ -281,7 +280,7 @@ def test_the_command_takes_a_file(tmp_path):
     with path.open("a") as file:
         file.write("\narm0,0,1,young\n")
     arguments = ["evaluate", str(path), "--mapping", "fact.segment=segment", "--json"]
-    result = CliRunner().invoke(application(arguments), arguments)
+    result = command.nba(*arguments)
     assert result.exit_code == 0, result.output
     told = msgspec.json.decode(result.stdout)
     assert told["judged"] == 1_500 + 0
@@ -289,7 +288,7 @@ def test_the_command_takes_a_file(tmp_path):
     assert "row 2001: propensity" in result.stderr
 
     arguments = ["evaluate", str(path), "--mapping", "armm=segment"]
-    result = CliRunner().invoke(application(arguments), arguments)
+    result = command.nba(*arguments)
     assert (result.exit_code, "no such field" in result.stderr) == (2, True)
 
 

@@ -13,8 +13,9 @@ from bandit_nba.evaluate.stored import read_log, read_whole
 from bandit_nba.learn.definition import OutcomeReward, RewardDefinition
 from bandit_nba.store import decisions as log
 from bandit_nba.store import outcomes
+from bandit_nba.store.alone import alone
 from bandit_nba.store.archive import close
-from bandit_nba.store.archive.close import _alone, archive_days, days, erase_facts
+from bandit_nba.store.archive.close import archive_days, days, erase_facts
 from bandit_nba.store.archive.day import groups, read_manifest
 from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.database import Database, sqlite_url
@@ -272,7 +273,7 @@ def test_archived_rows_are_never_read_as_empty_ones(database, tmp_path):
 
 
 def test_two_do_not_archive_at_once(database, tmp_path):
-    with _alone(tmp_path / "archive"), pytest.raises(StoreBusyError):
+    with alone(tmp_path / "archive", at="tests"), pytest.raises(StoreBusyError):
         archive_all(database, tmp_path / "archive")
 
 

@@ -8,9 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from typer.testing import CliRunner
 
-from bandit_nba.cli import application
 from bandit_nba.decide.audit import audit
 from bandit_nba.errors import RefusedError, StoreError
 from bandit_nba.evaluate.workspace import judge_workspace
@@ -26,6 +24,7 @@ from bandit_nba.store.past import StoredPast, past_records
 from bandit_nba.store.tables import decisions
 from bandit_nba.workspace import open_workspace
 from serve.app import create_app
+from tests import command
 from tests.promote import world
 from tests.serve.asgi_client import Answered, Client
 
@@ -154,7 +153,7 @@ def test_a_model_is_not_judged_on_archived_decisions_that_it_learned_from(shop: 
 
 def test_the_command_archives_closed_days_and_says_what_stays(shop: Path) -> None:
     arguments = ["log", "archive", str(shop), "--compact", "--json"]
-    result = CliRunner().invoke(application(arguments), arguments)
+    result = command.nba(*arguments)
     assert result.exit_code == 0, result.output
     told = msgspec.json.decode(result.stdout)
     days = told["days"]
