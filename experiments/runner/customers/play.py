@@ -24,6 +24,8 @@ def play(cell: Cell) -> list[Measure]:
     """
     options = cell.scenario_options
     world: Any = registry.make(str(options["world"]), seed=cell.seed, **dict(options.get("world_options", {})))
+    if not hasattr(world, "start"):
+        raise SettingsError("is no journey world", where="world", got=options["world"], hint="see docs/worlds.md")
     replication = int(options.get("replication", 0))
     played = journey(world, cell.policy_options, n=cell.rounds, seed=cell.seed, replication=replication)
     found = played.measures()

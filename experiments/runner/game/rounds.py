@@ -22,6 +22,7 @@ from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.policy import FeatureSettings, Policy
 from bandit_nba.decide.salt import Salt
+from bandit_nba.errors import SettingsError
 from bandit_nba.settings import parse
 from simulators import registry
 from simulators.asking import requests_of
@@ -139,6 +140,8 @@ def _one_step(world: Any, rng: np.random.Generator, rounds: int) -> _Asked:
 def _journey(world: Any, rng: np.random.Generator, rounds: int, options: Mapping[str, Any]) -> _Asked:
     """Customers in random order, each at the moment to which random actions have brought it."""
     state = world.start(rounds)
+    if not hasattr(state, "at"):
+        raise SettingsError("the world's state has no at(rows)", where=str(options["world"]), hint="see docs/worlds.md")
     for _ in range(int(options.get("warm", 4))):
         world.step(state, at_random(world, state))
     state = state.at(rng.permutation(rounds))
