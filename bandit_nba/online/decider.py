@@ -156,11 +156,17 @@ class Decider:
         sqlalchemy.exc.IntegrityError
             If some decision breaks a constraint, so that the store refuses the whole batch.
         """
-        accepted = [self._accept(request) for request in requests]
+        accept = self._catalogues.current().accept
+        accepted: list[Asked | NbaError] = []
         first: dict[str, Asked] = {}
-        for asked in accepted:
-            if isinstance(asked, Asked):
-                first.setdefault(asked.id, asked)
+        for request in requests:
+            try:
+                one = accept(request)
+            except NbaError as error:
+                accepted.append(error)
+            else:
+                accepted.append(one)
+                first.setdefault(one.id, one)
         batch = self._settle(list(first.values()), _by_id(accepted, tickets) if tickets else {})
         out: list[Answer | NbaError] = []
         for asked in accepted:
@@ -170,12 +176,6 @@ class Decider:
             else:
                 out.append(asked)
         return out
-
-    def _accept(self, request: DecisionRequest) -> Asked | NbaError:
-        try:
-            return self._catalogues.current().accept(request)
-        except NbaError as error:
-            return error
 
     def _answer(self, asked: Asked, settled: Stored | None, *, replayed: bool) -> Answer | NbaError:
         """What was settled for this id, for everybody who asked the same."""
@@ -187,7 +187,8 @@ class Decider:
                 hint="the same request may be sent again",
             )
         if settled.payload_sha256 == asked.payload_sha256:
-            self.counts["replayed"] += replayed
+            if replayed:
+                self.counts["replayed"] += 1
             return Answer(settled.answer, replayed=replayed)
         self.counts["conflict"] += 1
         return IdConflictError(
@@ -252,7 +253,7 @@ class Decider:
             with self._database.write_straight() as connection:
                 held = hold(connection, batch.versions)
                 horizon, in_force = held.horizon, held.catalogue
-                stale = {c for c, version in batch.versions.items() if held.versions[c] != version}
+                stale = _changed(batch.versions, held.versions)
                 current = [
                     r
                     for r in made
@@ -276,6 +277,8 @@ class Decider:
         if recent is not None:
             recent.add(contacts, batch.versions)
         batch.keep(fresh)
+        if len(current) == len(made):  # nearly always
+            return
         batch.make_again(batch.made)
         if any(record.matures_at < horizon for record in made):
             self._clock.not_before(horizon)
@@ -294,6 +297,13 @@ class Decider:
         if batch.versions:
             batch.make_again([r.id for r in batch.made.values() if r.customer and r.customer in customers])
         return bool(taken)
+
+
+def _changed(read: Mapping[str, int], now: Mapping[str, int]) -> frozenset[str]:
+    """The customers whose contact state has changed since it was read."""
+    if read == now:  # nearly always
+        return frozenset()
+    return frozenset(customer for customer, version in read.items() if now[customer] != version)
 
 
 def _by_id(accepted: Sequence[Asked | NbaError], tickets: Sequence[Ticket]) -> dict[str, Ticket]:

@@ -10,6 +10,7 @@ from typing import Self
 
 import numpy as np
 
+from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.catalogue.facts import FactValue
 from bandit_nba.decide.batch import Coded, Decisions, Eligibility, Facts, Requests
 from bandit_nba.decide.contact import lookback_s, reads_answers
@@ -285,6 +286,10 @@ def contacts_of(record: DecisionRecord) -> list[Contact]:
     if record.inline_actions is not None:
         return []
     until = np.inf if record.activate_by is None else record.activate_by
+    if record.slate is None:  # nearly always
+        if record.arm == NO_ACTION:
+            return []
+        return [Contact(record.arm.partition("/")[0], record.channel, record.decided_at, until)]
     return [
         Contact(action, record.channel, record.decided_at, until)
         for action in reached(record.arm, record.slate, None, None).values()

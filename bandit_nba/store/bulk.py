@@ -25,11 +25,6 @@ _POSITIONAL: Mapping[str, sa.Dialect] = {
 }
 
 
-TOGETHER = 16
-"""Rows of one statement on SQLite, which saves a tenth of their time; and sqlite3 lets another thread have the
-interpreter between two statements, which beside a busy event loop costs more than the statement."""
-
-
 def execute_many(connection: Session, statement: Insert, rows: Sequence[tuple[object, ...]]) -> None:
     """Insert the rows; a row holds the values of the statement's places, in the order of the table.
 
@@ -39,30 +34,22 @@ def execute_many(connection: Session, statement: Insert, rows: Sequence[tuple[ob
     if not rows:
         return
     backend = backend_of(connection)
-    if backend == "postgresql":
-        _run(connection, _sql(statement, backend), rows)
-        return
-    whole = len(rows) - len(rows) % TOGETHER
-    if whole:
-        parts = [_bound(rows[start : start + TOGETHER]) for start in range(0, whole, TOGETHER)]
-        _run(connection, _sql(statement, backend, TOGETHER), parts)
-    if whole < len(rows):
-        _run(connection, _sql(statement, backend), [_bound([row]) for row in rows[whole:]])
-
-
-def _bound(rows: Sequence[tuple[object, ...]]) -> tuple[object, ...]:
-    """The values of several rows, one after the other, as sqlite3 takes them at once.
-
-    For each value of another kind than int, float, str and bytearray it looks for adapters: 0.3 us for bytes.
-    """
-    return tuple([bytearray(value) if type(value) is bytes else value for row in rows for value in row])
-
-
-def _run(connection: Session, text: str, rows: Sequence[tuple[object, ...]]) -> None:
+    text = _sql(statement, backend)
+    if backend == "sqlite":
+        rows = [_bound(row) for row in rows]
     if isinstance(connection, Straight):
         connection.many(text, rows)
     else:
         connection.exec_driver_sql(text, list(rows))
+
+
+def _bound(row: tuple[object, ...]) -> tuple[object, ...]:
+    """The values as sqlite3 takes them at once.
+
+    For each value of another kind than int, float, str and bytearray it looks for adapters: 0.3 us for bytes. (Several
+    rows in one statement would gain nothing: 16 of them took as long in a batch of 250 and longer in smaller ones.)
+    """
+    return tuple([bytearray(value) if type(value) is bytes else value for value in row])
 
 
 def select_in(connection: Session, statement: Select[Any], keys: Collection[str], **values: float) -> list[Any]:
@@ -111,12 +98,8 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 @cache
-def _sql(statement: Insert, backend: str, rows: int = 1) -> str:
-    """The text for so many rows; places of values hold no parenthesis."""
-    text = str(statement.compile(dialect=_POSITIONAL[backend]))
-    head, _, rest = text.partition(" VALUES (")
-    places, _, tail = rest.partition(")")
-    return f"{head} VALUES {', '.join([f'({places})'] * rows)}{tail}"
+def _sql(statement: Insert, backend: str) -> str:
+    return str(statement.compile(dialect=_POSITIONAL[backend]))
 
 
 @cache
