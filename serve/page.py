@@ -8,6 +8,7 @@ from serve import problem as problems
 from serve.endpoint import JSON, NDJSON, Call
 from serve.refusal import refused
 from serve.wire import MAX_PAGE
+from serve.wrong_body import told
 
 T = TypeVar("T")
 
@@ -20,6 +21,7 @@ class PageReader(Generic[T]):
     """Reads pages of `kind`, at most `MAX_PAGE` items each."""
 
     def __init__(self, kind: type[T]) -> None:
+        self._kind = kind
         self._item = msgspec.json.Decoder(kind)
         self._whole = msgspec.json.Decoder(list[kind])  # type: ignore[valid-type] # a type at run time
 
@@ -51,7 +53,8 @@ class PageReader(Generic[T]):
         try:
             return self._item.decode(raw)
         except msgspec.ValidationError as error:
-            return error
+            found = told(error, bytes(raw), (self._kind,))
+            return found if isinstance(found, msgspec.ValidationError) else error
 
 
 def _charge(call: Call, size: int) -> None:

@@ -3,6 +3,7 @@
 Made only where a body was refused, from the body itself and the declared type: what is right costs nothing.
 """
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -30,6 +31,9 @@ class WrongBody(msgspec.ValidationError):
         self.what, self.where, self.got, self.hint = what, where, got, hint
 
 
+_known = functools.lru_cache(maxsize=64)(inspect.type_info)  # a page may hold a thousand wrong items
+
+
 def told(error: msgspec.DecodeError, body: bytes, takes: Sequence[Any]) -> msgspec.DecodeError:
     """`error`, and where it says too little of the body, a `WrongBody`. takes: what the body may be."""
     if not takes:  # what could not be decoded is none of the caller's
@@ -48,7 +52,7 @@ def told(error: msgspec.DecodeError, body: bytes, takes: Sequence[Any]) -> msgsp
     if missing := _MISSING.search(what):
         return WrongBody("is missing", where=_place([*steps, missing["name"]]))
     if unknown := _UNKNOWN.search(what):
-        names = {name for kind in takes for name in _fields(inspect.type_info(kind), steps)}
+        names = {name for kind in takes for name in _fields(_known(kind), steps)}
         hint = nearest(unknown["name"], names) if names else ""
         return WrongBody("unknown field", where=_place([*steps, unknown["name"]]), hint=hint)
     return WrongBody(_lower(what), where=_place(steps) or "body", got=_short(found))

@@ -143,6 +143,18 @@ def test_a_wrong_body_is_told_with_place_value_and_the_name_that_was_meant(
     assert {name: answer.json.get(name) for name in told} == told
 
 
+def test_a_wrong_item_of_a_page_is_told_so_too(client: Client) -> None:
+    page = [
+        {"outcomeId": "o", "typ": "accept"},
+        {"outcomeId": "p", "type": "accept", "amount": "much", "customerId": "c"},
+    ]
+    answer = asyncio.run(client.post("/v1/outcomes", msgspec.json.encode(page)))
+    first, second = (result["problem"] for result in answer.json["results"])
+
+    assert (first["where"], first["hint"]) == ("typ", 'did you mean "type"?')
+    assert (second["where"], second["got"]) == ("amount", "'much'")
+
+
 def test_an_empty_body_is_said_to_be_empty(client: Client) -> None:
     answer = asyncio.run(client.post("/v1/decisions", b""))
 
