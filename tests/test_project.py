@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from bandit_nba.cli import COMMANDS
+from bandit_nba.evaluate.estimators import ESTIMATORS
+from bandit_nba.evaluate.intervals import INTERVALS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -38,6 +40,10 @@ def test_every_dependency_is_locked():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_readme_tells_of_every_command(command):
     assert f"nba {command}" in (ROOT / "README.md").read_text()
+
+
+def test_the_readme_counts_estimators_and_intervals():
+    assert f"{len(ESTIMATORS)} estimators and {len(INTERVALS)} intervals" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
