@@ -1,8 +1,10 @@
 """What both clients offer: each call of the API as a method that sends it, or that sends it when awaited."""
 
 import functools
+import inspect
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, assert_type, overload
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, assert_type, get_args, overload
 
 from bandit_nba.client import calls
 from bandit_nba.client.calls import Call
@@ -21,11 +23,10 @@ class Sent(Generic[P, T]):
     """A call as a method: the parameters of `build`; of an `AsyncClient` the answer is to be awaited."""
 
     def __init__(self, build: Callable[P, Call[T]]) -> None:
-        self._build = build
-        self.__doc__ = build.__doc__
+        self._method = _method(build)
 
     @overload
-    def __get__(self, client: None, kind: type) -> Self: ...
+    def __get__(self, client: None, kind: type) -> Callable[..., Any]: ...
     @overload
     def __get__(self, client: "Client", kind: type) -> Callable[P, T]: ...
     @overload
@@ -33,14 +34,22 @@ class Sent(Generic[P, T]):
 
     def __get__(self, client: Any, kind: type) -> Any:
         """The method, bound to its client."""
-        if client is None:
-            return self
+        return self._method if client is None else MethodType(self._method, client)
 
-        @functools.wraps(self._build)
-        def send(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return client.send(self._build(*args, **kwargs))
 
-        return send
+def _method(build: Callable[P, Call[T]]) -> Callable[..., Any]:
+    """What sends the call, with its parameters and words for `help` and `inspect`."""
+
+    @functools.wraps(build)
+    def send(self: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
+        return self.send(build(*args, **kwargs))
+
+    built = inspect.signature(build)
+    first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    (answer,) = get_args(built.return_annotation)
+    shown = built.replace(parameters=[first, *built.parameters.values()], return_annotation=answer)
+    send.__signature__ = shown  # type: ignore[attr-defined]  # what `inspect` looks for
+    return send
 
 
 class Offered:

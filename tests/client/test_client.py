@@ -106,8 +106,9 @@ def test_both_clients_offer_every_call_with_its_parameters_and_words() -> None:
     for client in (Client("http://test"), AsyncClient("http://test")):
         for name in offered:
             method = getattr(client, name)
-            assert inspect.signature(method) == inspect.signature(built[name]), name
+            assert inspect.signature(method).parameters == inspect.signature(built[name]).parameters, name
             assert method.__doc__ == built[name].__doc__, name
+    assert str(inspect.signature(Client.decision)) == "(self, decision_id: str) -> dict[str, typing.Any]"
 
 
 def test_ids_with_any_characters_reach_their_decision(service) -> None:
