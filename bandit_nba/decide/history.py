@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -20,7 +20,7 @@ from bandit_nba.decide.contact import contact_removals, may_remove
 NO_ANSWERS: Mapping[str, float] = MappingProxyType({})
 
 
-class Contact(NamedTuple):
+class Contact(msgspec.Struct, frozen=True, gc=False):
     """One past contact. Times in seconds since the epoch.
 
     counts_until: inf; or, while a deferred decision waits for its activation, until when it may come: not activated by
@@ -79,15 +79,14 @@ class History:
         contacts = [contact for row in rows for contact in row]
         indptr = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum([len(row) for row in rows], out=indptr[1:])
-        columns = zip(*contacts, strict=True) if contacts else ((),) * 5
-        actions, channels, decided_at, counts_until, answers = columns
+        answers = [contact.answers for contact in contacts]
         types = set().union(*answers)
         return cls(
             indptr=indptr,
-            actions=_coded(actions),
-            channels=_coded(channels),
-            decided_at=np.array(decided_at, dtype=np.float64),
-            counts_until=np.array(counts_until, dtype=np.float64),
+            actions=_coded([contact.action for contact in contacts]),
+            channels=_coded([contact.channel for contact in contacts]),
+            decided_at=np.array([contact.decided_at for contact in contacts], dtype=np.float64),
+            counts_until=np.array([contact.counts_until for contact in contacts], dtype=np.float64),
             answers={name: np.array([one.get(name, np.nan) for one in answers]) for name in types},
             outbound=outbound,
             wait_s=wait_s,

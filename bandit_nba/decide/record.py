@@ -35,7 +35,7 @@ class Versions:
     salt: str
 
 
-class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
+class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row of the log: the columns of the table `decisions` in their order, then the facts, which live apart.
 
     arms, probabilities, expected_rewards: JSON lists beside each other, the eligible arms in catalogue order.

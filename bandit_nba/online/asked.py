@@ -30,7 +30,7 @@ class ChannelTimes:
     deferred: bool
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request, checked.
 
     facts: given with the request; None means unknown, whatever the profile says. payload_sha256: of what was asked,

@@ -64,7 +64,7 @@ class ActionRequest(Message, frozen=True, kw_only=True):
     value: Annotated[float, Meta(ge=1e-9, le=1e9, description="What one response is worth.")] = 1.0
 
 
-class DecisionRequest(Message, frozen=True, kw_only=True):
+class DecisionRequest(Message, frozen=True, kw_only=True, gc=False):
     """Ask for the next best action for a customer on a channel."""
 
     channel: Annotated[Name, Meta(description="A channel that the workspace declares.")]
@@ -125,7 +125,7 @@ class FilledSlot(Message, frozen=True, kw_only=True):
     expected_reward: float | None
 
 
-class DecisionAnswer(Message, frozen=True, kw_only=True):
+class DecisionAnswer(Message, frozen=True, kw_only=True, gc=False):
     """The decision: what to show, how likely that was, and what it was made from."""
 
     decision_id: str

@@ -8,7 +8,8 @@ are not served from here: an answer may be collected by a replica whose catalogu
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from bandit_nba.decide.history import Contact
 from bandit_nba.store import contacts as contact_store
@@ -21,7 +22,7 @@ KEPT_S = 60.0
 customer gathers."""
 
 
-class _Seen(NamedTuple):
+class _Seen(msgspec.Struct, frozen=True, gc=False):
     version: int
     contacts: tuple[Contact, ...]
     read_at: float

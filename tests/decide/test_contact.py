@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import hypothesis.strategies as st
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -129,7 +130,7 @@ def test_rejects_pause_an_action_from_the_last_one_on() -> None:
     assert reasons([rule], twice) == {"case": "2 contacts for action case within PT1H met with reject: pause of P1D"}
     assert not reasons([rule], twice[:1])
     assert not reasons([rule], [twice[0], ago("case", 100.0, reject=NOW - 8_000.0 + 3_600.0)])  # an hour apart
-    later = [c._replace(answers={"reject": c.answers["reject"] - 80_400.0}) for c in twice]
+    later = [msgspec.structs.replace(c, answers={"reject": c.answers["reject"] - 80_400.0}) for c in twice]
     assert not reasons([rule], later)  # the second was a day ago
     assert not reasons([rule], [twice[0], ago("bill", 7_000.0, reject=NOW - 6_000.0)])
 
