@@ -101,7 +101,7 @@ def tracing_from_environment(environment: Mapping[str, str] = os.environ) -> Tra
         raise SettingsError(
             f"asks for traces, and what sends them is not installed ({error.name})",
             where=asked,
-            hint="`pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http`, or unset the variable",
+            hint="install the extra `otel`, for example `pip install -e '.[otel]'`, or unset the variable",
         ) from None
     provider = TracerProvider(resource=Resource.create({"service.name": environment.get("OTEL_SERVICE_NAME", SERVICE)}))
     provider.add_span_processor(BatchSpanProcessor(exporter))

@@ -1,9 +1,17 @@
 """Spans of requests, by OpenTelemetry's own SDK: one each, the stages of its batch in it, and nobody's name."""
 
 import asyncio
+import gzip
+import threading
 from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.trace import export
+from opentelemetry.sdk.trace.export import in_memory_span_exporter as in_memory
 
 from bandit_nba.errors import SettingsError
 from bandit_nba.online.replica import Replica
@@ -11,10 +19,6 @@ from bandit_nba.online.watching import watched
 from serve.app import create_app
 from serve.tracing import Tracing, tracing_from_environment
 from tests.serve.asgi_client import JSON, Client
-
-sdk = pytest.importorskip("opentelemetry.sdk.trace")
-export = pytest.importorskip("opentelemetry.sdk.trace.export")
-in_memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SECRETS = ("4711", "web-1", "senior-word", "nba_")
@@ -28,6 +32,9 @@ class Traced:
         self.exporter = in_memory.InMemorySpanExporter()
         provider.add_span_processor(export.SimpleSpanProcessor(self.exporter))
         self.client = Client(create_app(replica, tracing=Tracing(provider.get_tracer("test"))))
+
+    def ended(self) -> list[Any]:
+        return list(self.exporter.get_finished_spans())
 
     def ask(self, path: str, data: object, headers: Mapping[str, str] = JSON) -> int:
         return asyncio.run(self.client.post(path, data, headers=headers)).status
@@ -45,7 +52,7 @@ def decision(i: int = 1, **more: object) -> dict[str, object]:
 def test_a_request_is_a_span_and_its_stages_lie_in_it_in_their_order(traced: Traced) -> None:
     assert traced.ask("/v1/decisions", decision()) == 201
 
-    *stages, request = traced.exporter.get_finished_spans()
+    *stages, request = traced.ended()
     assert request.name == "POST /v1/decisions"
     assert request.kind.name == "SERVER"
     assert dict(request.attributes) == {
@@ -64,7 +71,7 @@ def test_a_request_is_a_span_and_its_stages_lie_in_it_in_their_order(traced: Tra
 def test_a_page_has_each_stage_once_and_tells_how_many_shared_it(traced: Traced) -> None:
     assert traced.ask("/v1/decisions/batch", [decision(i) for i in range(20)]) == 201
 
-    *stages, _ = traced.exporter.get_finished_spans()
+    *stages, _ = traced.ended()
     assert [(stage.name, stage.attributes["nba.batch_size"]) for stage in stages] == [
         ("read", 20),
         ("make", 20),
@@ -74,7 +81,7 @@ def test_a_page_has_each_stage_once_and_tells_how_many_shared_it(traced: Traced)
 
 def test_a_traceparent_becomes_the_parent_and_a_broken_one_nothing(traced: Traced) -> None:
     traced.ask("/v1/decisions", decision(), {**JSON, "traceparent": PARENT, "tracestate": "who=4711"})
-    request = traced.exporter.get_finished_spans()[-1]
+    request = traced.ended()[-1]
 
     assert f"{request.context.trace_id:032x}" == PARENT.split("-")[1]
     assert f"{request.parent.span_id:016x}" == PARENT.split("-")[2]
@@ -82,15 +89,15 @@ def test_a_traceparent_becomes_the_parent_and_a_broken_one_nothing(traced: Trace
     for broken in ("", "nonsense", "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "\xff" * 200):
         traced.exporter.clear()
         assert traced.ask("/v1/decisions", decision(), {**JSON, "traceparent": broken}) == 200
-        assert traced.exporter.get_finished_spans()[-1].parent is None
+        assert traced.ended()[-1].parent is None
 
 
 def test_refusals_are_told_by_their_status_and_failures_as_errors(traced: Traced, replica: Replica) -> None:
     assert traced.ask("/v1/decisions", decision(channel="fax")) == 422
-    refused = traced.exporter.get_finished_spans()[-1]
+    refused = traced.ended()[-1]
     replica.database.close()
     assert traced.ask("/v1/decisions", decision()) == 503
-    failed = traced.exporter.get_finished_spans()[-1]
+    failed = traced.ended()[-1]
 
     assert (refused.attributes["http.response.status_code"], refused.status.status_code.name) == (422, "UNSET")
     assert (failed.attributes["http.response.status_code"], failed.status.status_code.name) == (503, "ERROR")
@@ -102,7 +109,7 @@ def test_no_span_names_a_customer_a_decision_a_fact_or_a_key(traced: Traced) -> 
     traced.ask("/v1/decisions", decision(), key)
     traced.ask("/v1/decisions/web-1/activate", b"", key)
     asyncio.run(traced.client.get("/v1/decisions/web-1/explanation?lang=de"))
-    told = [span.to_json() for span in traced.exporter.get_finished_spans()]
+    told = [span.to_json() for span in traced.ended()]
 
     assert len(told) >= 4
     assert any("/v1/decisions/{decisionId}/activate" in text for text in told)
@@ -118,6 +125,37 @@ def test_it_is_off_unless_an_endpoint_is_named() -> None:
     assert tracing_from_environment({}) is None
     endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
     assert tracing_from_environment({**endpoint, "OTEL_SDK_DISABLED": "true"}) is None
+
+
+def test_a_collector_is_sent_the_spans_over_http(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+    received: list[tuple[str, bytes]] = []
+    complete = threading.Event()
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            received.append((self.path, gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body))
+            self.send_response(200)
+            self.end_headers()
+            complete.set()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on the terminal."""
+
+    with HTTPServer(("127.0.0.1", 0), Collector) as collector:
+        threading.Thread(target=collector.serve_forever, daemon=True).start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+        client = Client(create_app(replica, tracing=tracing_from_environment()))
+        assert asyncio.run(client.post("/v1/decisions", decision())).status == 201
+        assert complete.wait(20.0)
+        collector.shutdown()
+
+    (path, body), *_ = received
+    (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
+    assert path == "/v1/traces"
+    assert {span.name for span in resource.scope_spans[0].spans} <= {"read", "make", "write", "POST /v1/decisions"}
+    assert ("service.name", "nba") in {(a.key, a.value.string_value) for a in resource.resource.attributes}
 
 
 def test_what_is_asked_for_and_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
