@@ -4,15 +4,12 @@ import asyncio
 import contextlib
 import inspect
 import random
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 
 import httpx2
 import msgspec
 import pytest
-import uvicorn
 
 from bandit_nba.access.grant import Grant
 from bandit_nba.client import AsyncClient, Client, LocalClient, Patience, ServiceError, UnreachableError, calls
@@ -23,6 +20,7 @@ from bandit_nba.store import keys
 from bandit_nba.store.tables import api_keys
 from bandit_nba.workspace import init_workspace, open_workspace
 from serve.app import create_app
+from tests.serving import serving
 
 QUICK = Patience(timeout_s=1.0, within_s=3.0, tries=4, first_pause_s=0.001, longest_pause_s=0.01)
 
@@ -37,16 +35,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="module")
 def service(directory) -> Iterator[tuple[str, Replica]]:
     replica = Replica.open(open_workspace(directory))
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(replica), log_level="warning", ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", replica
-        server.should_exit = True
-        thread.join(10)
+    with serving(create_app(replica)) as url:
+        yield url, replica
 
 
 def test_the_loop_from_python(service) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import datetime
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import uvicorn
 from azure.ai.personalizer import PersonalizerAdministrationClient
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
@@ -28,6 +25,7 @@ from serve.app import create_app
 from serve.personalizer.judging import Sums, points, value_of
 from tests.serve.asgi_client import JSON, Client
 from tests.serve.conftest import Clock
+from tests.serving import serving
 
 EVENTS = 240
 PER_STEP = 60
@@ -66,17 +64,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with replica.database.write() as connection:
         key = keys.add(connection, Grant("", "ops", frozenset({"admin", "report"})), actor="test", now_s=clock.now_s)
     replica.gate.follow()
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    with serving(app) as url:
         yield Service(url, key.text, key.id, replica, path, clock, begun, shown)
-        server.should_exit = True
-        thread.join(10)
 
 
 async def _events(client: Client, replica: Replica, clock: Clock) -> dict[str, str]:

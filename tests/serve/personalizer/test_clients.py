@@ -1,15 +1,12 @@
 """Both generations of the vendor's Python clients, unchanged but for endpoint and key, on a real socket."""
 
 import asyncio
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-import uvicorn
 from azure.ai.personalizer import PersonalizerClient as SecondClient
 from azure.cognitiveservices.personalizer import PersonalizerClient as FirstClient
 from azure.cognitiveservices.personalizer.models import ErrorResponseException, RankableAction, RankRequest
@@ -24,6 +21,7 @@ from bandit_nba.store.tables import outcomes
 from bandit_nba.workspace import init_workspace, open_workspace
 from serve.app import create_app
 from tests.serve.asgi_client import Client
+from tests.serving import serving
 
 ACTIONS = {"news": {"topic": "news", "length": 3}, "sport": {"topic": "sport"}, "weather": {"topic": "weather"}}
 
@@ -37,16 +35,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         rights = Grant("", "web", frozenset({"decide", "outcome"}))
         key = keys.add(connection, rights, actor="test", now_s=time.time())
     replica.gate.follow()
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(replica), log_level="warning", ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", key.text, replica
-        server.should_exit = True
-        thread.join(10)
+    with serving(create_app(replica)) as url:
+        yield url, key.text, replica
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """A journey in the product's own log: judged, audited, and played against the running service, without loss."""
 
 import asyncio
-import socket
-import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +8,6 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 import pytest
-import uvicorn
 
 import simulators
 from bandit_nba.decide.audit import audit
@@ -27,6 +23,7 @@ from simulators.journey.drive import play
 from simulators.journey.logs import live
 from simulators.journey.workspace import write_workspace
 from simulators.world import Outcome
+from tests.serving import serving
 
 
 def _world(name: str = "telco-journey", **options: object) -> JourneyWorld:
@@ -131,16 +128,8 @@ def service(tmp_path: Path) -> Iterator[tuple[str, JourneyWorld]]:
     world = _world("cold-start", overrides={"actions.more_data.arrives": 1, "actions.online_security.retires": 2})
     write_workspace(tmp_path / "shop", world, wait_s=0.2)
     replica = Replica.open(open_workspace(tmp_path / "shop"))
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(replica), log_level="warning", ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", world
-        server.should_exit = True
-        thread.join(10)
+    with serving(create_app(replica)) as url:
+        yield url, world
 
 
 def test_the_service_plays_a_journey(service: tuple[str, JourneyWorld]) -> None:
