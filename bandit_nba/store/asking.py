@@ -10,15 +10,11 @@ import msgspec
 
 from bandit_nba.catalogue.facts import FactValue
 from bandit_nba.store import contacts, definitions, learning
+from bandit_nba.store import customers as customer_store
 from bandit_nba.store.bulk import Session, backend_of, fetched
-from bandit_nba.store.customers import decoded
 
 _ASKING = """\
 SELECT keys.value, customers.profile, contact_versions.version FROM json_each(?) AS keys
-LEFT JOIN customers ON customers.customer = keys.value
-LEFT JOIN contact_versions ON contact_versions.customer = keys.value"""
-_ASKING_POSTGRESQL = """\
-SELECT keys.value, customers.profile, contact_versions.version FROM unnest(CAST(%s AS text[])) AS keys(value)
 LEFT JOIN customers ON customers.customer = keys.value
 LEFT JOIN contact_versions ON contact_versions.customer = keys.value"""
 _HELD = f"""\
@@ -35,11 +31,10 @@ def profiles_and_versions(
     connection: Session, customers: Collection[str]
 ) -> tuple[dict[str, dict[str, FactValue]], dict[str, int]]:
     """The profiles of those of `customers` (pseudonymous keys) that have one, and everybody's contact version."""
-    if backend_of(connection) == "postgresql":
-        rows = fetched(connection, _ASKING_POSTGRESQL, (list(customers),))
-    else:
-        rows = fetched(connection, _ASKING, (_listed(customers),))
-    profiles = {customer: decoded(profile) for customer, profile, _ in rows if profile is not None}
+    if backend_of(connection) == "postgresql":  # which would join a list of unknown length by reading whole tables
+        return customer_store.profiles(connection, customers), contacts.versions(connection, customers)
+    rows = fetched(connection, _ASKING, (_listed(customers),))
+    profiles = {customer: customer_store.decoded(profile) for customer, profile, _ in rows if profile is not None}
     return profiles, {customer: version or 0 for customer, _, version in rows}
 
 
