@@ -4,6 +4,10 @@ Nothing is delayed to fill a batch: while one batch commits, the next gathers by
 a thread switch only and a thousand clients share each fsync.
 
 Who has many items hands them over as one order: one place in the queue, and one call back once all have their results.
+
+A lone item could be done by whoever hands it over, in place of the thread: that saves two hand-overs (17 and 31 us of
+some 1,500). But on an event loop one slow fsync or model would then hold up alarms, health checks and everybody else
+beyond their deadlines, and no clock of the past says that the next one will not be slow.
 """
 
 import asyncio
