@@ -29,27 +29,19 @@ def execute_many(connection: Session, statement: Insert, rows: Sequence[tuple[ob
     """Insert the rows; a row holds the values of the statement's places, in the order of the table.
 
     SQLAlchemy's own path costs 12 us more per logged decision, for bind processing that these columns (text, bytes and
-    doubles) do not need.
+    doubles) do not need. sqlite3 looks for adapters, 0.3 us a value, where it gets another kind than int, float, str
+    and bytearray. (Several rows in one statement gain nothing: 16 take as long in large batches, longer in small ones.)
     """
     if not rows:
         return
     backend = backend_of(connection)
     text = _sql(statement, backend)
     if backend == "sqlite":
-        rows = [_bound(row) for row in rows]
+        rows = [tuple([bytearray(value) if type(value) is bytes else value for value in row]) for row in rows]
     if isinstance(connection, Straight):
         connection.many(text, rows)
     else:
         connection.exec_driver_sql(text, list(rows))
-
-
-def _bound(row: tuple[object, ...]) -> tuple[object, ...]:
-    """The values as sqlite3 takes them at once.
-
-    For each value of another kind than int, float, str and bytearray it looks for adapters: 0.3 us for bytes. (Several
-    rows in one statement would gain nothing: 16 of them took as long in a batch of 250 and longer in smaller ones.)
-    """
-    return tuple([bytearray(value) if type(value) is bytes else value for value in row])
 
 
 def select_in(connection: Session, statement: Select[Any], keys: Collection[str], **values: float) -> list[Any]:
