@@ -1,15 +1,21 @@
 """What is restored is proven first, never overwrites, and is the same store again on either database."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from bandit_nba.errors import InputError, StoreError
+from bandit_nba.store import customers, dump
+from bandit_nba.store.database import Database, sqlite_url
+from bandit_nba.store.migrate import upgrade
+from bandit_nba.store.tables import metadata
 from bandit_nba.workspace import init_workspace, open_workspace
-from bandit_nba.workspace.backup import back_up
+from bandit_nba.workspace.backup import MANIFEST, BackupFile, BackupManifest, back_up, sha256_of
 from bandit_nba.workspace.restore import restore, verify
 from bandit_nba.workspace.salts import SECRETS_FILE
 from tests.command import nba
@@ -158,3 +164,48 @@ def test_the_same_store_on_postgresql(source: str, tmp_path: Path, clock: Clock,
             again.close()
         postgres.drop(url)
         postgres.drop(empty)
+
+
+@pytest.mark.parametrize("revision", ["0007", "0009"])
+def test_a_backup_of_an_older_release_is_brought_up_to_date(shop: Shop, tmp_path: Path, revision: str) -> None:
+    """Its own columns row for row; what came later is as after a migration."""
+    with shop.database.write() as connection:
+        customers.upsert(connection, {"c1": {"tenure_months": 3.0}, "c2": {}}, now_s=shop.clock.now_s)
+    back_up(shop.workspace, tmp_path / "backup", salts=tmp_path / "salts.toml", clock=shop.clock)
+    made_by_an_older_release(shop, tmp_path / "backup", tmp_path / "old.db", revision)
+    restore(tmp_path / "backup", tmp_path / "again", salts=tmp_path / "salts.toml")
+
+    again = shop_at(tmp_path / "again", shop.clock)
+    try:
+        assert again.rows() == shop.rows()  # customers' facts count from when they were kept, as they did
+        assert again.audited()
+    finally:
+        again.close()
+
+
+def made_by_an_older_release(shop: Shop, backup: Path, scratch: Path, revision: str) -> None:
+    """Let a backup be what the release with this schema would have made of the same rows."""
+    shutil.rmtree(backup / "tables")
+    (backup / "tables").mkdir()
+    old = Database.unchecked(sqlite_url(scratch), create=True)
+    with old.write() as connection, shop.database.read() as source:
+        upgrade(connection, to=revision)
+        tables = dump.tables_of(connection)
+        for table in tables:
+            known = [metadata.tables[table.name].c[column.name] for column in table.columns]
+            rows = [row._asdict() for row in source.execute(sa.select(*known))]
+            connection.execute(sa.delete(table))
+            if rows:
+                connection.execute(sa.insert(table), rows)
+        dumped = [dump._dump(connection, table, backup / "tables", lambda *_: None) for table in tables]
+    old.close()
+    manifest = msgspec.json.decode((backup / MANIFEST).read_bytes(), type=BackupManifest)
+    kept = [one for one in manifest.files if not one.path.startswith("tables/")]
+    made = [
+        BackupFile(path=f"tables/{path.name}", bytes=path.stat().st_size, sha256=sha256_of(path))
+        for path in sorted((backup / "tables").iterdir())
+    ]
+    older = msgspec.structs.replace(manifest, revision=revision, tables=tuple(dumped), files=(*kept, *made))
+    content = msgspec.json.encode(older)
+    (backup / MANIFEST).write_bytes(content)
+    (backup / f"{MANIFEST}.sha256").write_text(hashlib.sha256(content).hexdigest())
