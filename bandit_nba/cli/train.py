@@ -164,7 +164,7 @@ def _changed(policy: "Policy", options: list[str], crosses: list[str]) -> "Polic
     content["learning"]["options"] = {**kept, **added}
     if crosses:
         content["features"]["interactions"] = crosses
-    return convert(content, Policy, where="options")
+    return convert(content, Policy, where="the policy with --option and --cross")
 
 
 def _value(text: str) -> float | bool | str:

@@ -33,10 +33,10 @@ def _walk(data: object, kind: inspect.Type, where: str, at: str) -> Iterator[Set
         for name, value in data.items():
             yield from _walk(name, kind.key_type, where, _join(at, name))
             yield from _walk(value, kind.value_type, where, _join(at, name))
-    elif isinstance(kind, inspect.VarTupleType | inspect.ListType) and isinstance(data, list):
+    elif isinstance(kind, inspect.VarTupleType | inspect.ListType) and isinstance(data, list | tuple):
         for i, value in enumerate(data):
             yield from _walk(value, kind.item_type, where, at + _index(i, value))
-    elif isinstance(kind, inspect.TupleType) and isinstance(data, list) and len(data) == len(kind.item_types):
+    elif isinstance(kind, inspect.TupleType) and isinstance(data, list | tuple) and len(data) == len(kind.item_types):
         for i, (value, item) in enumerate(zip(data, kind.item_types, strict=True)):
             yield from _walk(value, item, where, at + _index(i, value))
     elif not _fits(data, kind):
@@ -49,7 +49,7 @@ def _member(data: object, kind: inspect.Type) -> inspect.Type:
     wanted: tuple[type[inspect.Type], ...] = ()
     if isinstance(data, dict):
         wanted = (inspect.StructType, inspect.DictType)
-    elif isinstance(data, list):
+    elif isinstance(data, list | tuple):
         wanted = (inspect.VarTupleType, inspect.ListType, inspect.TupleType)
     members = [one for one in kind.types if isinstance(one, wanted)] if isinstance(kind, inspect.UnionType) else []
     return members[0] if len(members) == 1 else kind

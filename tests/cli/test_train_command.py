@@ -91,6 +91,10 @@ def test_an_option_at_odds_with_the_policy_s_is_refused_with_the_way_out(workspa
     assert "--option ftrl=false" in refused.output
     assert "--learning_rate 0.1" in str(made["vwArgs"])
     assert "ftrl" not in str(made["vwArgs"])
+    crossed = nba(workspace, "--cross", "XY")
+    assert crossed.exit_code == 2
+    assert "features.interactions[0]" in crossed.output
+    assert "'XY'" in crossed.output
     for mistyped in ("ftrI=false", "power_t=false", "learning_rate"):
         assert nba(workspace, "--option", mistyped).exit_code == 2
 
