@@ -11,6 +11,7 @@ from ray.serve import Application, Deployment
 REPLICA_CPUS = 0.3
 LEARNER_CPUS = 0.3
 DRAIN_S = 10.0
+YOUNG_OBJECTS = 10_000
 
 
 @ray_serve.deployment(
@@ -49,6 +50,7 @@ class ReplicaDeployment:
         app = create_app(self._replica, tracing=tracing_from_environment())
         gc.collect()
         gc.freeze()  # what is here now stays: a full collection would stop all requests for 100 ms to look through it
+        gc.set_threshold(YOUNG_OBJECTS)  # Python's 700 are a dozen requests; hardly any of theirs needs the collector
         direct.serve_here(app)
         return app
 
