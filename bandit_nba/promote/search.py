@@ -89,7 +89,11 @@ def prepare(
         database.close()
     early = reading.log.between(-np.inf, freezer.split - longest_wait_s(workspace))
     if not len(early):
-        raise RefusedError("no decision is old enough to learn from", got=len(reading.log))
+        raise RefusedError(
+            "no decision is old enough to learn from",
+            got=f"{len(reading.log):,} decisions",
+            hint="those that teach must have matured before the first that judges: log longer than the longest wait",
+        )
     return Task(workspace.path, early, reading.log.between(freezer.split), policies, freezer.split, alpha)
 
 
@@ -111,7 +115,7 @@ def best(tries: Sequence[Try]) -> Try:
     if not judged:
         raise RefusedError(
             "the log can judge none of the policies",
-            got=len(tries),
+            got=f"{len(tries):,} policies",
             hint=". ".join(map(str, unjudged(tries))) or "try more policies",
         )
     return max(judged, key=lambda found: found[:2])[2]

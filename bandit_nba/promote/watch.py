@@ -43,12 +43,13 @@ def watch_once(workspace: Workspace, *, alpha: float, now_s: float, write: bool)
     """
     promoted = ledger.last_promotion(ledger.events(workspace.path))
     if promoted is None:
-        raise RefusedError("there is no promotion to watch", where=str(ledger.FILE))
+        hint = "nba promote DIR POLICY makes one; after a roll-back there is none"
+        raise RefusedError("there is no promotion to watch", where=str(ledger.FILE), hint=hint)
     if promoted.policy != workspace.policy.version:
         raise RefusedError(
             "policy.toml was changed by hand since the promotion",
-            got=workspace.policy.version,
-            allowed=promoted.policy,
+            got=f"{workspace.policy.name}, version {workspace.policy.version}",
+            allowed=f"{promoted.name}, version {promoted.policy}",
             hint="promote it, so that it is watched",
         )
     backup = workspace.path / promoted.backup
