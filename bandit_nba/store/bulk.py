@@ -82,6 +82,14 @@ def fetched(connection: Session, text: str, parameters: tuple[object, ...]) -> S
     return connection.exec_driver_sql(text, parameters).all()
 
 
+def changed(connection: Session, text: str, parameters: tuple[object, ...]) -> None:
+    """Run a text that gives no rows."""
+    if isinstance(connection, Straight):
+        connection.run(text, parameters)
+    else:
+        connection.exec_driver_sql(text, parameters)
+
+
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Lists of at most `size` items, in order."""
     rest = iter(items)

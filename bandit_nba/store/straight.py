@@ -22,6 +22,10 @@ class Straight:
         found: list[Any] = self._driver.execute(text, parameters).fetchall()
         return found
 
+    def run(self, text: str, parameters: tuple[object, ...]) -> None:
+        """Run one statement that gives no rows."""
+        self._driver.execute(text, parameters)
+
     def many(self, text: str, rows: Sequence[tuple[object, ...]]) -> None:
         """Run one statement once per row."""
         self._driver.cursor().executemany(text, rows)
