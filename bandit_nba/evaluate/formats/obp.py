@@ -33,11 +33,10 @@ def read_obp(path: Path) -> Iterator[LogRow | Rejected]:
     try:
         with np.load(path, allow_pickle=False) as file:
             feedback = dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError):  # numpy would advise to unpickle it
         raise SettingsError(
             "is no file of Open Bandit Pipeline's feedback",
             where=str(path),
-            got=str(error)[:200],
             allowed="what np.savez(path, **bandit_feedback) writes, with numbers and texts alone",
         ) from None
     try:
