@@ -28,6 +28,8 @@ def engine_over(engine: Engine, actions: bytes) -> Engine:
 
 def by_actions(asked: Sequence[Asked]) -> list[list[Asked]]:
     """Requests that are decided together: those among the catalogue's actions, and those that brought the same ones."""
+    if asked and all(one.actions is None for one in asked):  # nearly always
+        return [list(asked)]
     groups: dict[bytes | None, list[Asked]] = {}
     for one in asked:
         groups.setdefault(one.actions, []).append(one)

@@ -298,6 +298,9 @@ def contacts_of(record: DecisionRecord) -> list[Contact]:
 
 def _turns(asked: Sequence[Asked]) -> list[list[Asked]]:
     """Each customer at most once a turn, in the order of asking; nobody's requests all come in the first."""
+    named = [a.customer for a in asked if a.customer]
+    if len(set(named)) == len(named):  # nearly always
+        return [list(asked)]
     turns: list[list[Asked]] = []
     next_of: dict[str, int] = {}
     for a in asked:
