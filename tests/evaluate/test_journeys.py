@@ -248,3 +248,24 @@ def test_journeys_without_a_reward_under_heavy_weights_are_known_little_of(estim
 
     assert plain.half_width < 0.3 * known_to
     assert 0.95 * known_to < found.estimate.half_width < 1.3 * known_to
+
+
+def test_what_a_model_explains_is_not_unseen():
+    """Where q = r + .5 v' exactly, dr is the mean of v at step 0: only its spread counts, whatever the weights.
+
+    v' is 0 under the heavy weights of step 0: another discount than .5 would leave something unseen there.
+    """
+    rng = np.random.default_rng(3)
+    n = 4_000
+    rewards, v = rng.random((n, 2)), rng.random((n, 2))
+    weights = rng.choice([0.5, 5.5], p=[0.9, 0.1], size=(n, 2))
+    v[:, 1] *= weights[:, 0] < 1
+    q = np.column_stack([rewards[:, 0] + 0.5 * v[:, 1], rewards[:, 1]])
+    flat = {"journeys": np.repeat(np.arange(n), 2), "steps": np.tile([0, 1], n), "horizon": 2, "discount": 0.5}
+
+    found = estimate_journeys(
+        weights.ravel(), rewards.ravel(), **flat, q_logged=q.ravel(), q_policy=v.ravel(), estimator="dr", ess_floor=100
+    ).estimate
+
+    assert found.value == pytest.approx(v[:, 0].mean(), abs=1e-9)
+    assert found.half_width == pytest.approx(1.96 * v[:, 0].std() / np.sqrt(n), rel=0.01)
