@@ -49,7 +49,7 @@ def probabilities(
     else:
         epsilon = share_explored(exploration, n=n)
         p = trails * ((exploration.floor + (1.0 - exploration.floor) * epsilon) / eligible)
-    rest = 1.0 - p.sum(axis=1, keepdims=True)
+    rest = 1.0 - np.add.reduce(p, axis=1, keepdims=True)
     np.copyto(p, rest / counts(leads), where=leads)
     return p
 

@@ -72,13 +72,12 @@ class AloneFeaturiser:
                 value = number / scale
                 values.append(limit if value > limit else -limit if value < -limit else value)
         terms += self._indicators(cells, channel)
+        values += [1.0] * (len(terms) - len(values))
         hashes, names, letters = zip(*terms, strict=True) if terms else ((), (), ())
-        numbers = np.ones(len(terms))
-        numbers[: len(values)] = np.array(values, dtype=np.float32)  # single precision, as VW keeps them
         return FeatureRows(
             indptr=np.array([0, len(terms)]),
             terms=np.arange(len(terms)),
-            values=numbers,
+            values=np.array(values, dtype=np.float32).astype(np.float64),  # single precision, as VW keeps them
             hashes=np.array(hashes, dtype=np.uint32),
             namespaces="".join(letters),
             names=names,

@@ -113,6 +113,6 @@ class LearnedPolicy:
         )
 
     def _sound(self, scores: Floats) -> Floats:
-        if not np.isfinite(scores).all():
+        if not np.logical_and.reduce(np.isfinite(scores), axis=None):
             raise ModelError("gives expected rewards that are not finite", where=f"model {self._scorer.version}")
         return scores if self._prior is None else self._prior.of(scores)
