@@ -51,9 +51,8 @@ def eligible(catalogue: Catalogue, rules: CompiledRules, requests: Requests) -> 
         removed[0] = _asked_alone(made.levels, facts, removed[0].tolist())
     else:
         verdicts = np.full((len(requests), len(rules.rules)), UNASKED, dtype=np.int8)
-        with np.errstate(all="ignore"):
-            for level in made.levels:
-                _ask(level, facts, verdicts, removed)
+        for level in made.levels:
+            _ask(level, facts, verdicts, removed)
     _ownership(made, requests, removed)
     removals = made.removals + _contact(catalogue, requests, removed, first_code=len(made.removals))
     return Eligibility(removed=removed, removals=removals, failures=facts.failures)

@@ -42,10 +42,7 @@ class RuleFacts:
         return said
 
     def verdicts(self, number: int, rows: Ints) -> Verdicts:
-        """The same of many rows, int8: over columns where it can be, otherwise once for rows that are alike.
-
-        For callers with numpy's floating-point warnings off.
-        """
+        """The same of many rows, int8: over columns where it can be, otherwise once for rows that are alike."""
         rule, part = self._rules.rules[number], self._over_columns[number]
         said = self._asked_once_each(rule, rows) if part is None else self._of_columns(part)[rows]
         self._count(rule, int(np.count_nonzero(said == FAILED)))
@@ -56,8 +53,8 @@ class RuleFacts:
             self.failures[rule.text] = self.failures.get(rule.text, 0) + failed
 
     def _of_columns(self, part: TruthPart) -> Verdicts:
-        """Called where numpy's floating-point warnings are off: as in CEL, a division by zero is an infinity or NaN."""
-        truths = part(self._columns)
+        with np.errstate(all="ignore"):  # as in CEL, a division by zero is an infinity or not a number
+            truths = part(self._columns)
         said: Verdicts = np.where(truths.sound, np.where(truths.says, _HOLDS, _DOES_NOT_HOLD), _FAILED)
         return said if said.ndim else np.full(len(self._requests), said)
 
