@@ -1,6 +1,8 @@
 """Statements straight to the driver keep every promise of the ordinary transactions."""
 
+import concurrent.futures
 import sqlite3
+import time
 from collections.abc import Callable
 
 import pytest
@@ -123,3 +125,39 @@ def test_a_closed_database_refuses(database: Database) -> None:
     for begin in (database.read_straight, database.write_straight):
         with pytest.raises(StoreError, match="is closed"), begin():
             pass
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_connections_are_kept_between_transactions_and_shared_by_threads(database: Database, record: Make) -> None:
+    def read(name: str) -> bool:
+        with database.read_straight() as straight:
+            return name in decisions.answers(straight, [name])
+
+    with database.write_straight() as straight:
+        decisions.insert(straight, [record("d1")])
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(read, ["d1"] * 200))
+    assert 1 <= len(database._idle_readers) <= 4
+
+    kept = len(database._idle_readers)
+    with pytest.raises(sqlite3.OperationalError), database.read_straight() as straight:
+        straight.rows("SELECT nothing")
+    assert len(database._idle_readers) == kept - 1  # whoever failed is not asked again
+    assert read("d1")
+    database.close()
+    assert not database._idle_readers
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_closing_lets_a_write_finish(database: Database, url: str, record: Make) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        with database.write_straight() as straight:
+            decisions.insert(straight, [record("d1")])
+            closing = threads.submit(database.close)
+            time.sleep(0.05)
+            decisions.insert(straight, [record("d2")])
+        closing.result(5.0)
+    again = Database.open(url)
+
+    assert logged(again) == ["d1", "d2"]
+    again.close()
