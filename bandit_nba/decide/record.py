@@ -36,7 +36,7 @@ class Versions:
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One row of the log: the columns of the table `decisions` in their order, then the facts, which live apart.
+    """One row of the log: the columns of the table `decisions` in their order.
 
     arms, probabilities, expected_rewards: JSON lists beside each other, the eligible arms in catalogue order.
     removed: JSON object, arm id -> [stage, reason]. component: what of a mixture the decision is credited to, drawn

@@ -114,7 +114,7 @@ class ExampleMaker:
         try:
             facts = era.facts.read(batch.facts[part])
         except (ValueError, TypeError) as error:
-            raise InputError(f"logged facts cannot be read ({error})", where="decision_facts") from None
+            raise InputError(f"logged facts cannot be read ({error})", where="decisions.facts") from None
         channels = batch.channels[part]
         code_of = {channel: code for code, channel in enumerate(dict.fromkeys(channels))}
         codes = np.fromiter(map(code_of.__getitem__, channels), dtype=np.int64, count=len(channels))

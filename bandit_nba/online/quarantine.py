@@ -17,7 +17,7 @@ from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.bulk import chunks
 from bandit_nba.store.database import Database
 from bandit_nba.store.learning import LearningStore
-from bandit_nba.store.tables import decision_facts, decisions, outcomes
+from bandit_nba.store.tables import decisions, outcomes
 from bandit_nba.workspace import Workspace
 
 ERASED = "FactsErased"
@@ -120,7 +120,7 @@ def _note(connection: sa.Connection, action: str, ids: Sequence[str], *, who: st
 def raw_rows(connection: sa.Connection, decision: str) -> dict[str, object]:
     """What the log holds of a decision, as text and numbers, however damaged: facts, row and outcomes that name it."""
     row = connection.execute(sa.select(*_SHOWN).where(decisions.c.id == decision)).one_or_none()
-    query = sa.select(decision_facts.c.facts).where(decision_facts.c.decision == decision)
+    query = sa.select(decisions.c.facts).where(decisions.c.id == decision)
     facts = connection.execute(query).scalar_one_or_none()
     named = sa.select(outcomes.c.id, outcomes.c.type, outcomes.c.amount, outcomes.c.received_at)
     found = connection.execute(named.where(outcomes.c.decision == decision).order_by(outcomes.c.received_at))

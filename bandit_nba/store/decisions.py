@@ -14,11 +14,10 @@ from sqlalchemy.sql.dml import Insert
 from bandit_nba.decide.batch import Kind
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.store.bulk import IN_LIST, Session, backend_of, chunks, execute_many, select_in
-from bandit_nba.store.tables import NEVER, OVERRIDDEN, QUARANTINED, TEACHES_NOTHING, decision_facts, decisions
+from bandit_nba.store.tables import NEVER, OVERRIDDEN, QUARANTINED, TEACHES_NOTHING, decisions
 
 Activation = Literal["activated", "already", "expired", "unknown"]
 
-_INSERT_FACTS = sa.insert(decision_facts)
 _ANSWERED = sa.select(decisions.c.id, decisions.c.payload_sha256, decisions.c.answer).where(
     decisions.c.id.in_(sa.bindparam("keys", expanding=True))
 )
@@ -46,9 +45,7 @@ _USUAL: Mapping[str, object] = {
 is not handed over saves 0.1 to 0.4 us a row on SQLite: with all of them 5 of 16 us."""
 _USUAL_VALUES = tuple(_USUAL.values())
 _usual_of = attrgetter(*_USUAL)
-_FULL = sa.select(*decisions.c, decision_facts.c.facts).outerjoin_from(
-    decisions, decision_facts, decision_facts.c.decision == decisions.c.id
-)
+_FULL = sa.select(*decisions.c)
 _BRIEF = sa.select(
     decisions.c.id,
     decisions.c.channel,
@@ -128,7 +125,6 @@ def insert(connection: Session, records: Sequence[DecisionRecord]) -> None:
     records = [r if r.kind == "normal" else msgspec.structs.replace(r, learned_in=NEVER) for r in records]
     statement, values = _insert_of(_unusual(records))
     execute_many(connection, statement, list(map(values, records)))
-    execute_many(connection, _INSERT_FACTS, [(r.id, r.facts) for r in records if r.facts is not None])
 
 
 def answers(connection: Session, ids: Collection[str]) -> dict[str, Stored]:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from bandit_nba.errors import StoreError
 from bandit_nba.store import schema
 from bandit_nba.store.migrate import upgrade
-from bandit_nba.store.tables import metadata
+from bandit_nba.store.tables import FORMER, metadata
 
 PAGE = 2_000
 _DIGEST_BYTES = 16
@@ -38,7 +38,7 @@ def tables_of(connection: sa.Connection) -> list[sa.Table]:
     """This program's tables as the database has them, whatever its revision, by name."""
     there = set(sa.inspect(connection).get_table_names())
     reflected = sa.MetaData()
-    reflected.reflect(connection, only=sorted(there & set(metadata.tables)))
+    reflected.reflect(connection, only=sorted(there & {*metadata.tables, *FORMER}))
     return [reflected.tables[name] for name in sorted(reflected.tables)]
 
 

@@ -45,7 +45,7 @@ from bandit_nba.store.backlog import Backlog
 from bandit_nba.store.bulk import IN_LIST, Session, backend_of, chunks, fetched, select_in
 from bandit_nba.store.database import Database
 from bandit_nba.store.steady import SteadyClock, steady
-from bandit_nba.store.tables import NEVER, TEACHES_NOTHING, decision_facts, decisions, meta, outcomes
+from bandit_nba.store.tables import NEVER, TEACHES_NOTHING, decisions, meta, outcomes
 
 _LEASE = "learner"
 _CLOCK_LOCK = 7_243_501_339  # PostgreSQL advisory lock, any fixed number
@@ -59,23 +59,19 @@ _NOT_IN_TIME = decisions.c.activate_by.is_not(None) & (
 _LEARNABLE = decisions.c.learned_in.is_(None) & (decisions.c.kind == "normal") & ~_NOT_IN_TIME
 _LEARNED = decisions.c.learned_in.is_not(None) & ~TEACHES_NOTHING
 _ORDER = (decisions.c.matures_at, decisions.c.id)
-_ROW = (
-    sa.select(
-        decisions.c.id,
-        decisions.c.customer,
-        decisions.c.channel,
-        decisions.c.arm,
-        decisions.c.catalogue_version,
-        decision_facts.c.facts,
-        decisions.c.decided_at,
-        decisions.c.matures_at,
-        decisions.c.inline_actions,
-        decisions.c.slate,
-        decisions.c.archived_on,
-    )
-    .outerjoin_from(decisions, decision_facts, decision_facts.c.decision == decisions.c.id)
-    .order_by(*_ORDER)
-)
+_ROW = sa.select(
+    decisions.c.id,
+    decisions.c.customer,
+    decisions.c.channel,
+    decisions.c.arm,
+    decisions.c.catalogue_version,
+    decisions.c.facts,
+    decisions.c.decided_at,
+    decisions.c.matures_at,
+    decisions.c.inline_actions,
+    decisions.c.slate,
+    decisions.c.archived_on,
+).order_by(*_ORDER)
 # Lists are bound by name: SQLAlchemy then compiles each statement once and looks at no member of a list.
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 _KEYS: sa.BindParameter[Any] = sa.bindparam("keys", expanding=True)  # what `select_in` asks for

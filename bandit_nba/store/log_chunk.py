@@ -11,7 +11,7 @@ from operator import attrgetter
 import sqlalchemy as sa
 
 from bandit_nba.decide.record import DecisionRecord
-from bandit_nba.store.tables import decision_facts, decisions
+from bandit_nba.store.tables import decisions
 
 ROWS = 5_000
 
@@ -50,9 +50,7 @@ class LogChunk:
 
 _NAMES = tuple(field.name for field in fields(LogChunk))
 _of_record = attrgetter(*_NAMES)
-_COLUMNS = sa.select(*(decisions.c[name] for name in _NAMES if name != "facts"), decision_facts.c.facts).outerjoin_from(
-    decisions, decision_facts, decision_facts.c.decision == decisions.c.id
-)
+_COLUMNS = sa.select(*(decisions.c[name] for name in _NAMES))
 
 
 def chunks_of(records: Iterable[DecisionRecord], *, rows: int = ROWS) -> Iterator[LogChunk]:

@@ -1,12 +1,15 @@
 """The tables, for SQLite and PostgreSQL alike. Times are seconds since the epoch, UTC, by the server's clock.
 
-A decision's facts live apart in `decision_facts`, so that they can be erased while the log keeps its statistics.
+A decision's facts stand in its own row, and can be erased while the log keeps its statistics.
 Whoever changes a table here adds a file to `store.migrations.versions`; a test holds both equal.
 """
 
 import sqlalchemy as sa
 
 metadata = sa.MetaData()
+
+FORMER = frozenset({"decision_facts"})
+"""Tables that older revisions have."""
 
 # `learned_in` of a decision that never teaches: fallback or unreadable or not activated in time; or a row that cannot
 # be learned; or one that an employee has overridden.
@@ -119,6 +122,7 @@ decisions = sa.Table(
     sa.Column("origin", sa.String(64)),  # the log from elsewhere that it was imported from; null: it was made here
     # the day (UTC) under which the archive has what is large of this row, and its facts; null: all of it is here
     sa.Column("archived_on", sa.String(10)),
+    sa.Column("facts", sa.LargeBinary),  # JSON object: the facts that rules and features read; null: erased
 )
 sa.Index("decisions_by_customer", decisions.c.customer, decisions.c.decided_at)
 sa.Index("decisions_by_time", decisions.c.decided_at, decisions.c.id)
@@ -148,13 +152,6 @@ sa.Index(
     decisions.c.kind,
     sqlite_where=TEACHES_NOTHING,
     postgresql_where=TEACHES_NOTHING,
-)
-
-decision_facts = sa.Table(
-    "decision_facts",
-    metadata,
-    sa.Column("decision", sa.String(256), primary_key=True),
-    sa.Column("facts", sa.LargeBinary, nullable=False),  # JSON object: the facts that rules and features read
 )
 
 overrides = sa.Table(

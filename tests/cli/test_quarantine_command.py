@@ -10,7 +10,7 @@ from click.testing import Result
 
 from bandit_nba.store import audit_log
 from bandit_nba.store.database import Database
-from bandit_nba.store.tables import decision_facts
+from bandit_nba.store.tables import decisions
 from bandit_nba.workspace import open_workspace
 from tests import command
 from tests.learn import tiny_world as world
@@ -36,8 +36,7 @@ def database(workspace: Path) -> Iterator[Database]:
 
 def facts(database: Database, content: bytes, *ids: str) -> None:
     with database.write() as connection:
-        which = decision_facts.c.decision.in_(ids)
-        connection.execute(sa.update(decision_facts).where(which).values(facts=content))
+        connection.execute(sa.update(decisions).where(decisions.c.id.in_(ids)).values(facts=content))
 
 
 def nba(*arguments: object) -> Result:

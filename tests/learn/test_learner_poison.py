@@ -11,7 +11,7 @@ from bandit_nba.learn.manifest import Manifest
 from bandit_nba.learn.vowpal import VowpalRegressor
 from bandit_nba.store import models
 from bandit_nba.store.database import Database
-from bandit_nba.store.tables import NEVER, QUARANTINED, decision_facts
+from bandit_nba.store.tables import NEVER, QUARANTINED, decisions
 from bandit_nba.store.tables import outcomes as outcomes_table
 from tests.learn import tiny_world as world
 from tests.learn.learning_to_the_end import LATE_S, run
@@ -101,7 +101,7 @@ def test_a_missing_catalogue_stops_the_learner_and_sets_nothing_aside(database: 
 def test_decisions_whose_facts_were_erased_are_never_learned(database: Database) -> None:
     world.decide(database, [world.record(i) for i in range(3)])
     with database.write() as connection:
-        connection.execute(sa.delete(decision_facts).where(decision_facts.c.decision == "d00001"))
+        connection.execute(sa.update(decisions).where(decisions.c.id == "d00001").values(facts=None))
     manifest = run(world.learner(database, Clock(LATE_S)))
 
     assert world.marks(database) == {"d00000": manifest.version, "d00001": NEVER, "d00002": manifest.version}

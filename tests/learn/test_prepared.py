@@ -11,7 +11,7 @@ from bandit_nba.decide.scoring import FeatureRows
 from bandit_nba.learn.examples import ExampleMaker
 from bandit_nba.learn.prepared import from_bytes, prepared, to_bytes
 from bandit_nba.store.learning import LearningStore
-from bandit_nba.store.tables import decision_facts
+from bandit_nba.store.tables import decisions
 from tests.learn import tiny_world as world
 from tests.learn.tiny_world import CATALOGUE, POLICY, REWARDS, Clock
 
@@ -54,13 +54,8 @@ def test_a_damaged_row_is_not_made_ready_and_an_erased_one_is_left_out(
 ) -> None:
     with world.opened(tmp_path) as database:
         world.play(database, 60, seed=5)
-        one = decision_facts.c.decision == IDS[20]
         with database.write() as connection:
-            connection.execute(
-                sa.delete(decision_facts).where(one)
-                if facts is None
-                else sa.update(decision_facts).where(one).values(facts=facts)
-            )
+            connection.execute(sa.update(decisions).where(decisions.c.id == IDS[20]).values(facts=facts))
         log = LearningStore(database, clock=Clock(), holder="a")
         maker = ExampleMaker(POLICY.features, CATALOGUE.facts, REWARDS, catalogue=log.catalogue)
         made = prepared(maker, log.batch(IDS))

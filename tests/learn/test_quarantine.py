@@ -9,7 +9,7 @@ from bandit_nba.errors import RefusedError, UnknownIdError
 from bandit_nba.learn.manifest import Manifest
 from bandit_nba.store import audit_log, quarantine
 from bandit_nba.store.database import Database
-from bandit_nba.store.tables import QUARANTINED, RELEASED, decision_facts, decisions
+from bandit_nba.store.tables import QUARANTINED, RELEASED, decisions
 from tests.learn import tiny_world as world
 from tests.learn.tiny_world import Clock
 
@@ -30,17 +30,17 @@ def run(database: Database, holder: str = "a", *, now_s: float = LATE_S, batch: 
 def damage(database: Database, *ids: str) -> dict[str, bytes]:
     """Cut the facts of some decisions; gives what they were."""
     with database.write() as connection:
-        which = decision_facts.c.decision.in_(ids)
-        before = {row.decision: row.facts for row in connection.execute(sa.select(decision_facts).where(which))}
-        connection.execute(sa.update(decision_facts).where(which).values(facts=b'{"segment": "yo'))
+        which = decisions.c.id.in_(ids)
+        query = sa.select(decisions.c.id, decisions.c.facts).where(which)
+        before = dict(connection.execute(query).all())
+        connection.execute(sa.update(decisions).where(which).values(facts=b'{"segment": "yo'))
     return before
 
 
 def mend(database: Database, facts: dict[str, bytes]) -> None:
     with database.write() as connection:
         for decision, content in facts.items():
-            mine = decision_facts.c.decision == decision
-            connection.execute(sa.update(decision_facts).where(mine).values(facts=content))
+            connection.execute(sa.update(decisions).where(decisions.c.id == decision).values(facts=content))
 
 
 def state(database: Database, decision: str) -> quarantine.Held:

@@ -15,7 +15,7 @@ from bandit_nba.learn.manifest import Manifest
 from bandit_nba.learn.retrain import By
 from bandit_nba.store import models, serving
 from bandit_nba.store.database import Database
-from bandit_nba.store.tables import decision_facts
+from bandit_nba.store.tables import decisions
 from bandit_nba.store.training import keep
 from tests.learn import tiny_world as world
 from tests.learn.tiny_training import CHUNK, LATE_S, training
@@ -128,8 +128,7 @@ def test_a_damaged_checkpoint_is_refused(database: Database, tmp_path: Path) -> 
 @pytest.mark.parametrize("by", ["learner", "driver"])
 def test_rows_that_cannot_be_learned_are_left_out_and_named(database: Database, tmp_path: Path, by: By) -> None:
     with database.write() as connection:
-        bad = decision_facts.c.decision == "d00101"
-        connection.execute(sa.update(decision_facts).where(bad).values(facts=b"{"))
+        connection.execute(sa.update(decisions).where(decisions.c.id == "d00101").values(facts=b"{"))
     made = training(tmp_path / "run", database, by=by)()
 
     assert [(one.decision, one.reason) for one in made.failed] == [("d00101", "InputError")]

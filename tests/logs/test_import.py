@@ -15,7 +15,7 @@ from bandit_nba.evaluate.workspace import judge_workspace
 from bandit_nba.logs.importing import Imported, import_rows
 from bandit_nba.online.definitions import register
 from bandit_nba.store.database import Database
-from bandit_nba.store.tables import decision_facts, decisions
+from bandit_nba.store.tables import decisions
 from bandit_nba.workspace import open_workspace
 from tests import command
 from tests.logs import rich_world
@@ -84,7 +84,7 @@ def test_a_line_becomes_a_decision_with_its_facts_propensities_and_reward(shop, 
     database = Database.open(workspace.database_url)
     with database.read() as connection:
         row = connection.execute(sa.select(decisions)).one()
-        facts = msgspec.json.decode(connection.scalar(sa.select(decision_facts.c.facts)))
+        facts = msgspec.json.decode(connection.scalar(sa.select(decisions.c.facts)))
     log = read_log(database, workspace.rewards, workspace.catalogue.facts, now_s=NOW_S)
     database.close()
     assert (row.id, row.arm, row.propensity, row.origin, row.channel) == ("e1", "alpha", 0.8, "old", "web")

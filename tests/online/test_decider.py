@@ -19,7 +19,6 @@ from bandit_nba.online.messages import DecisionAnswer, DecisionRequest
 from bandit_nba.store import customers as customer_store
 from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
-from bandit_nba.store.tables import decision_facts
 from bandit_nba.workspace import Workspace
 from tests.online.clock import START_S, Clock
 
@@ -303,9 +302,11 @@ def test_an_unwritable_store_refuses_everybody(decider: Decider, database: Datab
 
 
 def test_a_decision_that_cannot_be_logged_is_not_answered(decider: Decider, database: Database) -> None:
-    """Facts of a decision that is not there: the insert breaks a constraint, and yet the id is not known."""
+    """The insert breaks a constraint, and yet the id is not known."""
     with database.write() as connection:
-        connection.execute(sa.insert(decision_facts).values(decision="d-1", facts=b"{}"))
+        connection.exec_driver_sql(
+            "CREATE TRIGGER no BEFORE INSERT ON decisions WHEN NEW.id = 'd-1' BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
 
     with pytest.raises(sa.exc.IntegrityError):
         decider.decide_batch([ask("d-1"), ask("d-2")])

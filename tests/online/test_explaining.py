@@ -17,7 +17,7 @@ from bandit_nba.online.learning_loop import LearningLoop
 from bandit_nba.online.messages import DecisionRequest, Outcome
 from bandit_nba.online.model_feed import ModelFeed, StoredModels
 from bandit_nba.store.database import Database
-from bandit_nba.store.tables import decision_facts, metadata
+from bandit_nba.store.tables import decisions, metadata
 from bandit_nba.workspace import Workspace
 from tests.online.clock import Clock
 
@@ -164,7 +164,7 @@ def test_before_anything_is_learned(
 def test_what_cannot_be_explained(learned: Decider, explaining: Explaining, database: Database) -> None:
     decision = decide(learned, arm="loyalty_discount")
     with database.write() as connection:
-        connection.execute(sa.delete(decision_facts).where(decision_facts.c.decision == decision))
+        connection.execute(sa.update(decisions).where(decisions.c.id == decision).values(facts=None))
 
     with pytest.raises(RefusedError, match="erased"):
         explaining.explain(decision, "en")

@@ -7,10 +7,8 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
-import sqlalchemy as sa
 
 from bandit_nba.online.replica import Replica
-from bandit_nba.store.tables import decision_facts
 from serve.app import create_app
 from tests.serve.asgi_client import Answered, Client
 
@@ -133,9 +131,11 @@ def test_a_store_that_is_gone_is_said_so(client: Client, replica: Replica) -> No
 
 
 def test_a_decision_that_cannot_be_logged_spoils_no_other(client: Client, replica: Replica) -> None:
-    """The facts of d-1 are there without their decision, as no part of the system leaves them."""
+    """As where a row is damaged: the database takes everything but d-1."""
     with replica.database.write() as connection:
-        connection.execute(sa.insert(decision_facts).values(decision="d-1", facts=b"{}"))
+        connection.exec_driver_sql(
+            "CREATE TRIGGER no BEFORE INSERT ON decisions WHEN NEW.id = 'd-1' BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
     refused, *others = ask(client, ASK, *({"decisionId": f"e-{i}", "channel": "web"} for i in range(20)))
 
     assert refused.status == 503

@@ -24,7 +24,7 @@ from serve.app import create_app
 from tests.secrets_hunt import HUNT
 from tests.serve.asgi_client import Answered, Client
 
-EXAMPLES, MANY = 80, 1_500
+EXAMPLES, MANY = 150, 1_500
 SEED = 7
 
 hostile_text = st.one_of(

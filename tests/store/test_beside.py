@@ -14,7 +14,7 @@ from bandit_nba.errors import NbaError
 from bandit_nba.store import beside
 from bandit_nba.store.beside import Beside, Task, helping
 from bandit_nba.store.database import Database, sqlite_url
-from bandit_nba.store.tables import decision_facts
+from bandit_nba.store.tables import decisions
 from tests.learn import tiny_world as world
 from tests.learn.tiny_training import CHUNK, training
 from tests.learn.tiny_world import CATALOGUE, POLICY, REWARDS
@@ -95,8 +95,7 @@ def test_a_killed_run_goes_on_with_a_helper_or_without(database: Database, tmp_p
 
 def test_a_damaged_row_is_named_as_without_it(database: Database, tmp_path: Path, helper: Beside) -> None:
     with database.write() as connection:
-        bad = decision_facts.c.decision == "d00101"
-        connection.execute(sa.update(decision_facts).where(bad).values(facts=b"{"))
+        connection.execute(sa.update(decisions).where(decisions.c.id == "d00101").values(facts=b"{"))
     alone = training(tmp_path / "alone", database)()
     made = training(tmp_path / "run", database, helper=helper)()
 

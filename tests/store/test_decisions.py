@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.store import decisions
 from bandit_nba.store.database import Database
-from bandit_nba.store.tables import NEVER, QUARANTINED, decision_facts
+from bandit_nba.store.tables import NEVER, QUARANTINED
 from bandit_nba.store.tables import decisions as table
 
 Make = Callable[..., DecisionRecord]
@@ -57,7 +57,7 @@ def test_a_record_is_read_back_bit_for_bit(database: Database, record: Make, cha
 def test_facts_can_be_erased_apart(database: Database, record: Make) -> None:
     log(database, [record("d1"), record("d2")])
     with database.write() as connection:
-        connection.execute(sa.delete(decision_facts).where(decision_facts.c.decision == "d1"))
+        connection.execute(sa.update(table).where(table.c.id == "d1").values(facts=None))
     with database.read() as connection:
         assert [(r.id, r.facts) for r in decisions.scan(connection)] == [("d1", None), ("d2", b'{"tenure":12.0}')]
 

@@ -45,6 +45,7 @@ def released(url: str) -> None:
             ),
             {"answer": b"yes"},
         )
+        connection.execute(sa.text("INSERT INTO decision_facts VALUES ('d1', :facts)"), {"facts": b'{"age":7}'})
     database.close()
 
 
@@ -109,7 +110,7 @@ def test_a_released_store_keeps_its_rows_and_gets_the_schema_of_a_new_one(
         assert connection.execute(sa.text("SELECT replaced_at, told_at FROM customers")).all() == [(2.5, None)]
     migrated.close()
     assert stored is not None
-    assert (stored.customer, stored.answer, stored.picked) == ("c1", b"yes", None)
+    assert (stored.customer, stored.answer, stored.picked, stored.facts) == ("c1", b"yes", None, b'{"age":7}')
     with database.read() as connection:
         assert schema.revision(connection) == schema.newest()
 

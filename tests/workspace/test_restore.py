@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,7 +14,7 @@ from bandit_nba.errors import InputError, StoreError
 from bandit_nba.store import customers, dump
 from bandit_nba.store.database import Database, sqlite_url
 from bandit_nba.store.migrate import upgrade
-from bandit_nba.store.tables import metadata
+from bandit_nba.store.tables import decisions, metadata
 from bandit_nba.workspace import init_workspace, open_workspace
 from bandit_nba.workspace.backup import MANIFEST, BackupFile, BackupManifest, back_up, sha256_of
 from bandit_nba.workspace.restore import restore, verify
@@ -183,6 +184,14 @@ def test_a_backup_of_an_older_release_is_brought_up_to_date(shop: Shop, tmp_path
         again.close()
 
 
+def _as_it_was(table: sa.Table) -> sa.Select[Any]:
+    """Today's rows of a table that an older release has."""
+    if table.name == "decision_facts":
+        today = decisions.c.facts
+        return sa.select(decisions.c.id.label("decision"), today).where(today.is_not(None))
+    return sa.select(*[metadata.tables[table.name].c[column.name] for column in table.columns])
+
+
 def made_by_an_older_release(shop: Shop, backup: Path, scratch: Path, revision: str) -> None:
     """Let a backup be what the release with this schema would have made of the same rows."""
     shutil.rmtree(backup / "tables")
@@ -192,8 +201,7 @@ def made_by_an_older_release(shop: Shop, backup: Path, scratch: Path, revision: 
         upgrade(connection, to=revision)
         tables = dump.tables_of(connection)
         for table in tables:
-            known = [metadata.tables[table.name].c[column.name] for column in table.columns]
-            rows = [row._asdict() for row in source.execute(sa.select(*known))]
+            rows = [row._asdict() for row in source.execute(_as_it_was(table))]
             connection.execute(sa.delete(table))
             if rows:
                 connection.execute(sa.insert(table), rows)

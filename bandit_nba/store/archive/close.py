@@ -32,7 +32,7 @@ from bandit_nba.store.archive.day import (
 from bandit_nba.store.archive.restore import LEAVES, Archive
 from bandit_nba.store.bulk import IN_LIST, chunks
 from bandit_nba.store.database import Database
-from bandit_nba.store.tables import decision_facts, decisions
+from bandit_nba.store.tables import decisions
 
 DAY_S = 86_400.0
 BUSY_S = 30.0
@@ -45,12 +45,11 @@ _SMALL = {
     **_EMPTY,
     "component_probabilities": sa.null(),
     "shadow": sa.null(),
+    "facts": sa.null(),
     # contact rules ask whether a request brought its actions, so that it must not become null
     "inline_actions": sa.case((decisions.c.inline_actions.is_(None), sa.null()), else_=b""),
 }
-_WHOLE = sa.select(*(decisions.c[name] for name in COLUMNS), decision_facts.c.facts).outerjoin_from(
-    decisions, decision_facts, decision_facts.c.decision == decisions.c.id
-)
+_WHOLE = sa.select(*(decisions.c[name] for name in COLUMNS), decisions.c.facts)
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def compact(url: str) -> tuple[int, int] | None:
 def erase_facts(folder: Path, day: str, erased: Collection[str], *, clock: Callable[[], float] = time.time) -> int:
     """Take the facts of these decisions out of a day's files for good; how many there were.
 
-    Call it after they are gone from the store's `decision_facts`, for every day of the customer's decisions: a day that
+    Call it after they are gone from the store, for every day of the customer's decisions: a day that
     is being archived meanwhile is compared with the store again before its rows leave.
     """
     with alone(folder, at="changes the archive"):
@@ -198,12 +197,11 @@ def _make_small(connection: sa.Connection, day: str, ids: Sequence[tuple[str, bo
     moved = 0
     for chunk in chunks(ids, IN_LIST):
         names = [decision for decision, _ in chunk]
-        query = sa.select(decision_facts.c.decision).where(decision_facts.c.decision.in_(names))
+        query = sa.select(decisions.c.id).where(decisions.c.id.in_(names), decisions.c.facts.is_not(None))
         with_facts = set(connection.execute(query).scalars())
         still = [decision for decision, had in chunk if had == (decision in with_facts)]
         small = sa.update(decisions).where(decisions.c.id.in_(still), decisions.c.archived_on.is_(None))
         moved += connection.execute(small.values(archived_on=day, **_SMALL)).rowcount
-        connection.execute(sa.delete(decision_facts).where(decision_facts.c.decision.in_(still)))
     return moved
 
 

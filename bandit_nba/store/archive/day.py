@@ -29,7 +29,7 @@ COPIES = 20  # tries to copy a day while it changes
 STAYS = ("payload_sha256", "answer", "archived_on")
 """Columns of a decision that only the store has."""
 
-COLUMNS = tuple(name for name in (column.name for column in decisions.c) if name not in STAYS)
+COLUMNS = tuple(column.name for column in decisions.c if column.name not in (*STAYS, "facts"))
 FACTS = ("id", "decided_at", "facts")
 
 Row = Mapping[str, Any]

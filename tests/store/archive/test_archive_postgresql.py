@@ -10,7 +10,7 @@ from bandit_nba.store.archive.close import archive_days, compact
 from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.database import Database
 from bandit_nba.store.past import past_records
-from bandit_nba.store.tables import decision_facts
+from bandit_nba.store.tables import decisions
 from tests.evaluate.logs import SCHEMA
 from tests.learn.tiny_world import decide
 from tests.store.archive.test_archive import NOW_S, REWARDS, rows
@@ -32,6 +32,6 @@ def test_rows_leave_and_come_back_whole_on_either_database(database: Database, u
     assert after == before
     assert read_log(database, REWARDS, SCHEMA, now_s=NOW_S, archive=archive).reward.tolist() == rewards
     with database.read() as connection:
-        assert connection.scalar(sa.select(sa.func.count()).select_from(decision_facts)) == 0
+        assert connection.scalar(sa.select(sa.func.count(decisions.c.facts))) == 0
     assert archive_days(database, folder, before_s=NOW_S, clock=lambda: NOW_S) == []
     assert (compact(url) is None) == url.startswith("postgresql")
