@@ -51,7 +51,11 @@ def own(directory: Path, name: str) -> None:
 
 def ending(parent: Path, prefix: str) -> bool:
     """Whether processes of a killed service of this user are still there: its guard ends them within seconds."""
-    return any(processes_of(_note(folder)[2], folder) for folder in parent.glob(f"{prefix}*") if _is_left_over(folder))
+    for folder in parent.glob(f"{prefix}*"):
+        with contextlib.suppress(OSError):  # another start has just swept it away
+            if _is_left_over(folder) and processes_of(_note(folder)[2], folder):
+                return True
+    return False
 
 
 def sweep(parent: Path, prefix: str) -> list[Path]:

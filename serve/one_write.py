@@ -21,12 +21,14 @@ class OneWrite:
 
     def write(self, data: bytes) -> None:
         """Hold the first bytes; write all others, the next behind those that are held."""
-        if not self._begun:
+        if not self._begun and data.startswith(b"HTTP/1.1 1"):  # "100 Continue": the client waits for it with its body
+            self._transport.write(data)
+        elif not self._begun:
             self._begun, self._held = True, data
-            return
-        if self._held:
-            data, self._held = self._held + data, b""
-        self._transport.write(data)
+        else:
+            if self._held:
+                data, self._held = self._held + data, b""
+            self._transport.write(data)
 
     def flush(self) -> None:
         """Write what is still held: the head of an answer without a body, or of one that was broken off."""

@@ -83,13 +83,14 @@ class Punctual:
         answers: list[Answered | None] = [None] * len(requests)
         pending: list[Pending] = []
         by_promise: dict[Promise, list[int]] = {}
+        tickets: dict[tuple[str, str], Ticket] = {}
         for place, request in enumerate(requests):
             promise = self._promises.get(request.channel, _UNDECLARED)
             if self._is_too_long(promise, longer_s=longer_s, behind=len(pending)):
                 answers[place] = self._shed()
             else:
                 by_promise.setdefault(promise, []).append(len(pending))
-                pending.append(_pending(request))
+                pending.append(_once(_pending(request), tickets))
         found = iter(await self._all(pending, by_promise, longer_s=longer_s))
         return [next(found) if answer is None else answer for answer in answers]
 
@@ -128,6 +129,13 @@ def _pending(request: DecisionRequest) -> Pending:
     if request.decision_id is None:  # whoever answers, the answer must bear the same id
         request = msgspec.structs.replace(request, decision_id=uuid.uuid4().hex)
     return request, Ticket(watched.get())
+
+
+def _once(pending: Pending, tickets: dict[tuple[str, str], Ticket]) -> Pending:
+    """The same with the ticket of an item before it that has its id: nobody may say of one that nothing is kept, and
+    keep the other."""
+    request, ticket = pending
+    return request, tickets.setdefault((request.decision_id or "", request.channel), ticket)
 
 
 def _resolve(future: "asyncio.Future[Answer]", answered: Answered) -> None:

@@ -63,7 +63,7 @@ class _Group:
 class UnderWay:
     """future: done once all are answered, or cancelled where the client has gone. finish: gives it the answers."""
 
-    __slots__ = ("_answers", "_finish", "_future", "_groups", "_left", "_means", "_order", "_pending")
+    __slots__ = ("_answers", "_finish", "_future", "_groups", "_left", "_means", "_order", "_pending", "_taken")
 
     def __init__(
         self,
@@ -79,6 +79,7 @@ class UnderWay:
         self._answers: list[Answered | None] = [None] * len(pending)
         self._left = len(pending)
         self._groups: list[_Group] = []
+        self._taken: set[Ticket] = set()
         self._order: Order[Pending, Answer]
 
     def begin(self, by_promise: Mapping[Promise, Sequence[int]], *, longer_s: float = 0.0) -> None:
@@ -102,7 +103,11 @@ class UnderWay:
         return not self._future.done()
 
     def _set_alarm(self, group: _Group, after_s: float, ring: Callable[[_Group], None]) -> None:
-        group.bell = self._means.alarms.set(group, after_s, partial(ring, group))
+        group.bell = self._means.alarms.set(group, after_s, partial(self._ring, ring, group))
+
+    def _ring(self, ring: Callable[[_Group], None], group: _Group) -> None:
+        if not self._future.done():  # else the last answer came in this very turn of the loop
+            ring(group)
 
     def _decided(self, _results: object) -> None:
         if self._future.done():
@@ -153,7 +158,7 @@ class UnderWay:
     def _give_up(self, group: _Group) -> None:
         self._take_over(group)
         for place in self._unanswered(group):
-            if not self._pending[place][1].take():  # a commit is under way
+            if not self._take(place):  # a commit is under way
                 continue
             if group.promise.may_say_nothing:
                 self._say_nothing(place)
@@ -176,10 +181,18 @@ class UnderWay:
 
     def _fail(self, group: _Group, place: int, error: StoreError) -> None:
         """Neither could log an answer."""
-        if group.promise.may_say_nothing and self._pending[place][1].take():
+        if group.promise.may_say_nothing and self._take(place):
             self._say_nothing(place)
         else:
             self._settle(place, error)
+
+    def _take(self, place: int) -> bool:
+        """The right to say that nothing is kept; items of a page with the same id have one ticket for all."""
+        ticket = self._pending[place][1]
+        if ticket not in self._taken and not ticket.take():
+            return False
+        self._taken.add(ticket)
+        return True
 
     def _say_nothing(self, place: int) -> None:
         try:

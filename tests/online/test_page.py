@@ -21,6 +21,7 @@ from bandit_nba.online.messages import DecisionAnswer, DecisionRequest
 from bandit_nba.online.model_feed import Serving
 from bandit_nba.online.replica import Replica
 from bandit_nba.online.under_way import Answered
+from bandit_nba.store import sqlite
 from bandit_nba.store.tables import decisions as table
 from bandit_nba.workspace import init_workspace, open_workspace
 
@@ -267,3 +268,55 @@ def test_a_request_leaves_no_work_to_the_garbage_collector(directory: Path) -> N
             assert asyncio.run(lone_and_page(replica)) == 0
         finally:
             gc.enable()
+
+
+@contextmanager
+def slow_commits(replica: Replica, monkeypatch: pytest.MonkeyPatch, *, for_s: float) -> Iterator[None]:
+    """Each commit of decisions takes so long."""
+    plain = sqlite.commit
+
+    def slow(driver: sqlite3.Connection) -> None:
+        if driver is replica.database._straight_writer:
+            time.sleep(for_s)
+        plain(driver)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite, "commit", slow)
+        yield
+
+
+def test_an_id_twice_in_a_page_has_one_answer_also_where_its_commit_ends_after_the_deadline(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the first a commit is under way: so nobody may say of the second that nothing is kept."""
+    with opened(directory) as replica:
+        ask(replica, [item(0)])  # the connection is there
+        with slow_commits(replica, monkeypatch, for_s=2 * DEADLINE_S):
+            (first, second), _ = ask(replica, [item(1, "email"), item(1, "email")])
+
+    assert isinstance(first, Answer)
+    assert isinstance(second, Answer)
+    assert first.body == second.body
+    assert (first.durable, second.durable) == (True, True)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_answer_and_the_deadline_in_one_turn_of_the_loop_finish_once(directory: Path, count: int) -> None:
+    failed: list[object] = []
+
+    async def busy(replica: Replica) -> list[Answered]:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: failed.append(context))
+        page = asyncio.ensure_future(replica.decide_page([item(i) for i in range(count)]))
+        await asyncio.sleep(0)
+        time.sleep(DEADLINE_S + 0.2)  # somebody holds the loop, over answer and alarm
+        answers = await page
+        await asyncio.sleep(0.05)
+        return answers
+
+    with opened(directory) as replica:
+        ask(replica, [item(99)])
+        answers = asyncio.run(busy(replica))
+
+    assert [read(answer).action != "" for answer in answers] == [True] * count
+    assert failed == []

@@ -18,9 +18,11 @@ from serve.one_write import OneWrite, in_one_write
 BODIES = {"/plain": [b"one body"], "/pieces": [b"two ", b"pieces"], "/large": [b"x" * 300_000], "/empty": [b""]}
 
 
-async def app(scope: Scope, _receive: Receive, send: Send) -> None:
-    """Answers with the body of its path; "/broken" ends after the head, "/never" before it."""
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the body of its path; "/broken" ends after the head, "/never" before it; "/read" reads first."""
     path = scope["path"]
+    if path == "/read":
+        await receive()
     if path == "/never":
         raise RuntimeError("before the head")
     parts = BODIES.get(path, [b"nobody"])
@@ -104,6 +106,14 @@ def test_answers_are_whole_one_after_the_other_on_one_connection(port: int) -> N
         for path in [*BODIES, *BODIES]:
             assert ask(connection, path) == (200, b"".join(BODIES[path]), True)
             assert ask(connection, path, "HEAD")[0] == 200
+
+
+def test_a_client_that_asks_before_it_sends_its_body_is_told_to_go_on(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5.0) as connection:
+        connection.sendall(b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        assert connection.recv(1_000).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"hello")
+        assert connection.recv(1_000).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_failure_before_the_head_is_a_500_and_one_after_it_ends_the_connection(port: int) -> None:
