@@ -11,7 +11,8 @@ from functools import lru_cache
 import numpy as np
 
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.batch import Bools, Coded, Decisions, Floats, Ints
+from bandit_nba.decide.batch import Decisions
+from bandit_nba.decide.columns import Bools, Coded, Floats, Ints
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.policy import Policy
 from bandit_nba.decide.salt import Salt

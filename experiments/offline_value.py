@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit_nba.catalogue.action import NO_ACTION
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.evaluate.judge import Judgement, judge
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.evaluate.policies import Fixed, JudgedPolicy, Learned, LoggingPolicy, Uniform

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from bandit_nba.decide.batch import Coded, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Coded
 
 
 def requests_of(world: Any, state: Any) -> Requests:

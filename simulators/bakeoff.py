@@ -13,7 +13,8 @@ import pandas as pd
 from bandit_nba.catalogue import Action, Catalogue, FactSchema, Group
 from bandit_nba.catalogue.facts import FactKind
 from bandit_nba.catalogue.load import RESERVED_FACTS
-from bandit_nba.decide.batch import Bools, Coded, Column, Facts, Floats, Ints, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Bools, Coded, Column, Facts, Floats, Ints
 from bandit_nba.decide.policy import FeatureSettings, Number
 from bandit_nba.errors import InputError
 from simulators.bakeoff_data import ClassTable, load

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bandit_nba.decide.batch import Ints
+from bandit_nba.decide.columns import Ints
 from bandit_nba.errors import SettingsError
 
 LEAST_ROWS, LEAST_PER_CLASS = 1_000, 20

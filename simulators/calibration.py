@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from bandit_nba.decide.batch import Bools, Floats
+from bandit_nba.decide.columns import Bools, Floats
 from bandit_nba.errors import RefusedError
 
 LEVELS = (-40.0, 10.0)

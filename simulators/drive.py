@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 import numpy as np
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from simulators.world import World
 
 JSON = {"Content-Type": "application/json"}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.errors import InputError, RefusedError
 
 Decide = Callable[[Floats, np.random.Generator], Ints]

@@ -6,7 +6,7 @@ import numpy as np
 from msgspec import Meta
 
 from bandit_nba.catalogue import Arm
-from bandit_nba.decide.batch import Bools, Coded, CodedSets, Facts, Floats
+from bandit_nba.decide.columns import Bools, Coded, CodedSets, Facts, Floats
 from bandit_nba.settings import Settings
 
 Terms = Annotated[int, Meta(ge=0, le=1_000)]

@@ -6,7 +6,8 @@ import numpy as np
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.batch import Bools, Coded, Floats, Ints, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Bools, Coded, Floats, Ints
 from bandit_nba.decide.eligibility import eligible
 from bandit_nba.errors import InputError
 from simulators.calibration import Calibration, calibrate, responses

@@ -10,7 +10,7 @@ from typing import Any
 
 from bandit_nba.catalogue import FactSchema
 from bandit_nba.catalogue.facts import FactValue
-from bandit_nba.decide.batch import Facts
+from bandit_nba.decide.columns import Facts
 from bandit_nba.errors import SettingsError
 from simulators.world import Customers
 

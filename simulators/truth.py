@@ -6,7 +6,7 @@ All functions take rows: `q` and `mask` are (N, K) arrays of the judged decision
 
 import numpy as np
 
-from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.columns import Bools, Floats, Ints
 
 
 def value(q: Floats, probability: Floats) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.facts import FactValue
-from bandit_nba.decide.batch import Bools, Coded, CodedSets, Column, Facts, Floats, Ints
+from bandit_nba.decide.columns import Bools, Coded, CodedSets, Column, Facts, Floats, Ints
 
 
 @dataclass(frozen=True)

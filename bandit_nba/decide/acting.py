@@ -11,8 +11,9 @@ from typing import Protocol, TypeVar, cast
 import numpy as np
 
 from bandit_nba.catalogue import Arm
-from bandit_nba.decide.batch import Bools, Floats, Ints, Requests
+from bandit_nba.decide.batch import Requests
 from bandit_nba.decide.cells import best, counts
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.decide.scoring import FeatureRows
 
 T = TypeVar("T")

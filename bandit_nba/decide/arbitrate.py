@@ -18,7 +18,7 @@ import numpy as np
 
 from bandit_nba.catalogue import Arm
 from bandit_nba.catalogue.load import epoch
-from bandit_nba.decide.batch import Bools, Coded, CodedSets, Facts, Floats
+from bandit_nba.decide.columns import Bools, Coded, CodedSets, Facts, Floats
 from bandit_nba.decide.weighing import CHANNEL, Arbitration, ContextWeight, Strengths
 from bandit_nba.errors import SettingsError
 

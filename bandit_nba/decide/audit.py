@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.decide.compare import TOLERANCE, Found, beside, compare
 from bandit_nba.decide.pit import BINS, histogram, randomised_pit, uniformity
 from bandit_nba.decide.recompute import Maker, Past, Source, maker

@@ -7,7 +7,7 @@ the last bit: counts and maxima are exact, and running sums add up in the same o
 
 import numpy as np
 
-from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.columns import Bools, Floats, Ints
 
 TALL = 32  # with so many times more rows than columns a loop over columns pays
 

@@ -7,7 +7,8 @@ from itertools import chain
 import numpy as np
 
 from bandit_nba.catalogue import Arm
-from bandit_nba.decide.batch import Bools, Decisions, Floats
+from bandit_nba.decide.batch import Decisions
+from bandit_nba.decide.columns import Bools, Floats
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.mixture_log import NO_CREDIT, credit_differs, credit_of, shadow_differs, shadow_of
 from bandit_nba.decide.recompute import Maker, Past, decide_again, facts_of

@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from bandit_nba.catalogue import Catalogue, ContactRule
 from bandit_nba.catalogue.contact_rules import IGNORED
-from bandit_nba.decide.batch import Bools, Coded, Floats, Ints, Removal, Requests
+from bandit_nba.decide.batch import Removal, Requests
+from bandit_nba.decide.columns import Bools, Coded, Floats, Ints
 
 if TYPE_CHECKING:
     from bandit_nba.decide.history import History

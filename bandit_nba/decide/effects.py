@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 
 OF_ARM = ""
 """Stands for what the arm gains with the average customer."""

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.expression import FAILED, HOLDS
 from bandit_nba.catalogue.rules import CompiledRules
-from bandit_nba.decide.batch import Bools, CodedSets, Eligibility, Removal, Requests
+from bandit_nba.decide.batch import Eligibility, Removal, Requests
+from bandit_nba.decide.columns import Bools, CodedSets
 from bandit_nba.decide.eligibility_plan import MAX_REMOVALS, Level, Plan, plan
 from bandit_nba.decide.rule_facts import RuleFacts, Verdicts
 from bandit_nba.errors import RuleError

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.load import epoch
 from bandit_nba.catalogue.rules import Check, CompiledRules
-from bandit_nba.decide.batch import Bools, Floats, Ints, Removal, Stage
+from bandit_nba.decide.batch import Removal, Stage
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.decide.rule_columns import TruthPart, over_columns
 from bandit_nba.errors import SettingsError
 

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit_nba.catalogue import Arm
-from bandit_nba.decide.batch import Decisions, Floats, Removal
+from bandit_nba.decide.batch import Decisions, Removal
+from bandit_nba.decide.columns import Floats
 
 MOST_CELLS = 100_000  # arms x patterns that are kept: a few megabytes of JSON
 MOST_LISTS = 4  # of removals: contact rules add reasons of their own to a batch's

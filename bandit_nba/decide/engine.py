@@ -14,7 +14,8 @@ from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.rules import CompiledRules
 from bandit_nba.decide.acting import ActingPolicy, Distribution, Situation
 from bandit_nba.decide.arbitrate import Arbiter, RewardUnit
-from bandit_nba.decide.batch import Credit, Decisions, Eligibility, Ints, Removal, Requests, Shadow, Slate
+from bandit_nba.decide.batch import Credit, Decisions, Eligibility, Removal, Requests, Shadow, Slate
+from bandit_nba.decide.columns import Ints
 from bandit_nba.decide.eligibility import eligible, unasked
 from bandit_nba.decide.exclusions import of_first_slot, without_excluded
 from bandit_nba.decide.fallback import fallback_decisions

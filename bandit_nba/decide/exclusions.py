@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from bandit_nba.catalogue import Arm
-from bandit_nba.decide.batch import Bools, Eligibility, Removal
+from bandit_nba.decide.batch import Eligibility, Removal
+from bandit_nba.decide.columns import Bools
 from bandit_nba.decide.wanted import Wanted
 
 EVERYWHERE = Removal(stage="request", reason="the request excludes it")

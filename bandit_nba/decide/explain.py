@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from bandit_nba.catalogue.facts import FactValue
 from bandit_nba.decide.arbitrate import Factors
-from bandit_nba.decide.batch import Decisions, Floats, Kind, Requests, Stage
+from bandit_nba.decide.batch import Decisions, Kind, Requests, Stage
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.effects import Apart, FactEffect, effects
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.explore import squarecb_gamma

@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 
-from bandit_nba.decide.batch import Bools, Floats
 from bandit_nba.decide.cells import best, clear, counts
+from bandit_nba.decide.columns import Bools, Floats
 from bandit_nba.decide.policy import Exploration, Explorer
 
 MAX_GAMMA = 1e200  # keeps 1 / (K + gamma gap) above zero for every finite gap

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from bandit_nba.catalogue import Arm
-from bandit_nba.decide.batch import Bools, Decisions, Eligibility, Floats, Ints, Removal, Requests, Slate
+from bandit_nba.decide.batch import Decisions, Eligibility, Removal, Requests, Slate
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.decide.exclusions import of_first_slot
 from bandit_nba.decide.mandatory import Mandatory
 from bandit_nba.decide.safe import Safe, safe_arms, safe_probabilities

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bandit_nba.catalogue import Arm, FactKind, FactSchema
-from bandit_nba.decide.batch import Coded, CodedSets, Facts, Floats, Ints
+from bandit_nba.decide.columns import Coded, CodedSets, Facts, Floats, Ints
 from bandit_nba.decide.feature_names import CHANNEL, check_arm_feature, check_settings
 from bandit_nba.decide.features_alone import AloneFeaturiser, Source
 from bandit_nba.decide.hashing import ValueHashes

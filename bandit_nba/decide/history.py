@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit_nba.catalogue import Catalogue
-from bandit_nba.decide.batch import Coded, Floats, Ints, Removal, Requests
+from bandit_nba.decide.batch import Removal, Requests
+from bandit_nba.decide.columns import Coded, Floats, Ints
 from bandit_nba.decide.contact import contact_removals, may_remove
 
 NO_ANSWERS: Mapping[str, float] = MappingProxyType({})

@@ -16,7 +16,7 @@ import numpy as np
 
 from bandit_nba.catalogue import Arm
 from bandit_nba.decide.acting import Distribution
-from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.decide.mixture import Mixed, mixed_of
 
 

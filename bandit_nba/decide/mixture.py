@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit_nba.decide.acting import ActingPolicy, Distribution, Situation, floored
-from bandit_nba.decide.batch import Bools, Credit, Floats, Ints, Shadow
+from bandit_nba.decide.batch import Credit, Shadow
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.decide.policy import Mixture
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.sample import draw, uniforms

@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bandit_nba.decide.batch import Assignment, Decisions, Floats
+from bandit_nba.decide.batch import Assignment, Decisions
+from bandit_nba.decide.columns import Floats
 
 Indices = npt.NDArray[np.intp]
 

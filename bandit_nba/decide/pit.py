@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 
 BINS = 20
 MIN_ROWS = 5 * BINS  # the chi-square approximation wants five expected rows per bin

@@ -18,7 +18,7 @@ import numpy as np
 from msgspec import Meta
 
 from bandit_nba.catalogue import Arm
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.settings import Settings
 
 DEFAULT = "default"

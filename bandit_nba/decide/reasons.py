@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit_nba.decide.batch import Bools, Decisions, Requests
+from bandit_nba.decide.batch import Decisions, Requests
+from bandit_nba.decide.columns import Bools
 from bandit_nba.decide.explain import Additive
 from bandit_nba.decide.prior import shrinkage
 from bandit_nba.decide.scoring import Scorer

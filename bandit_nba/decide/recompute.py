@@ -13,7 +13,8 @@ from bandit_nba.catalogue.facts import FactValue, checked
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide import inline
 from bandit_nba.decide.arbitrate import RewardUnit
-from bandit_nba.decide.batch import Coded, Decisions, Facts, Requests
+from bandit_nba.decide.batch import Decisions, Requests
+from bandit_nba.decide.columns import Coded, Facts
 from bandit_nba.decide.eligibility import LATE
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.exclusions import EVERYWHERE

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from bandit_nba.catalogue.facts import FactValue
 from bandit_nba.decide import slate_log
-from bandit_nba.decide.batch import Assignment, Decisions, Floats, Kind
+from bandit_nba.decide.batch import Assignment, Decisions, Kind
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.eligible_sets import EligibleSets
 from bandit_nba.decide.mixture_log import NO_CREDIT, LoggedCredit, LoggedShadow, credit_of, shadow_of
 from bandit_nba.decide.slate_log import LoggedSlate

@@ -14,7 +14,8 @@ import numpy as np
 from bandit_nba.catalogue import FactSchema
 from bandit_nba.catalogue.checked_tree import Call, Listing, Literal, Node, Variable
 from bandit_nba.catalogue.expression import CHANNEL, readable_text
-from bandit_nba.decide.batch import Bools, Coded, CodedSets, Column, Floats, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Bools, Coded, CodedSets, Column, Floats
 
 
 @dataclass(frozen=True)

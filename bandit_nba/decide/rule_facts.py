@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from bandit_nba.catalogue.expression import CHANNEL, DOES_NOT_HOLD, FAILED, HOLDS, NOW, Expression
 from bandit_nba.catalogue.rules import CompiledRules
-from bandit_nba.decide.batch import Coded, CodedSets, Column, Ints, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Coded, CodedSets, Column, Ints
 from bandit_nba.decide.rule_columns import RuleColumns, TruthPart, known
 
 Verdicts = npt.NDArray[np.int8]

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from bandit_nba.catalogue import Arm
-from bandit_nba.decide.batch import Bools, Floats
+from bandit_nba.decide.columns import Bools, Floats
 from bandit_nba.decide.exclusions import named
 from bandit_nba.errors import SettingsError
 from bandit_nba.settings import Settings, nearest

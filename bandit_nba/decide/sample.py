@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from pandas.util import hash_array
 
-from bandit_nba.decide.batch import Floats, Ints
 from bandit_nba.decide.cells import first_above
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.decide.salt import Salt
 
 _WORD = (1 << 64) - 1

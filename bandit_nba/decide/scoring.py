@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ import numpy as np
 
 from bandit_nba.catalogue import Arm
 from bandit_nba.decide.acting import Again
-from bandit_nba.decide.batch import Bools, Floats, Ints, Slate
+from bandit_nba.decide.batch import Slate
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.decide.exclusions import named
 from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.sample import ARM, draw, uniforms

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from bandit_nba.catalogue import Arm, Catalogue
-from bandit_nba.decide.batch import Bools, Coded, Ints, Requests, gathered_cells
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Bools, Coded, Ints, gathered_cells
 from bandit_nba.decide.contact import contact_removals
 from bandit_nba.decide.history import History, PastContacts
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.decide.hashing import ValueHashes, feature_hash, namespace_hash
 from bandit_nba.decide.scoring import FeatureRows
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.store.log_chunk import LogChunk
 from bandit_nba.store.tables import OVERRIDDEN

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bandit_nba.catalogue import FactSchema
-from bandit_nba.decide.batch import Coded, CodedSets, Column, Facts, Floats, Ints
+from bandit_nba.decide.columns import Coded, CodedSets, Column, Facts, Floats, Ints
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import InputError, RefusedError
 from bandit_nba.evaluate.exclusion import why_left_out

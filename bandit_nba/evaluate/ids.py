@@ -6,7 +6,7 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from bandit_nba.decide.batch import Ints, gathered_cells
+from bandit_nba.decide.columns import Ints, gathered_cells
 
 
 class Ids(Sequence[str]):

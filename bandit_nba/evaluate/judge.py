@@ -7,7 +7,7 @@ import numpy as np
 
 from bandit_nba.catalogue import Arm
 from bandit_nba.catalogue.action import NO_ACTION
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.policy import FeatureSettings
 from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate import estimate

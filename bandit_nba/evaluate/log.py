@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from bandit_nba.decide.batch import Coded, Facts, Floats, Ints, gathered_cells
+from bandit_nba.decide.columns import Coded, Facts, Floats, Ints, gathered_cells
 from bandit_nba.evaluate.ids import Ids
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from bandit_nba.catalogue import Arm
 from bandit_nba.decide.acting import Situation
 from bandit_nba.decide.arbitrate import Arbiter, RewardUnit
-from bandit_nba.decide.batch import Bools, Floats, Ints, Requests, gathered_cells
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Bools, Floats, Ints, gathered_cells
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.inline import arms_of, decoded
 from bandit_nba.decide.mandatory import Mandatory

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.linear_model import Ridge
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.policy import FeatureSettings
 from bandit_nba.errors import RefusedError

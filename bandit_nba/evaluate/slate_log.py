@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 
-from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.decide.slate_log import LoggedPlace, LoggedSlate, decoded
 from bandit_nba.errors import InputError, RefusedError
 from bandit_nba.evaluate.exclusion import closes_at, why_left_out

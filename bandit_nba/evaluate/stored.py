@@ -8,7 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from bandit_nba.catalogue import FactSchema
-from bandit_nba.decide.batch import Bools, Coded, Floats, Ints
+from bandit_nba.decide.columns import Bools, Coded, Floats, Ints
 from bandit_nba.decide.slate_log import first_slot
 from bandit_nba.evaluate.exclusion import closes_at, why_left_out
 from bandit_nba.evaluate.gather import Codes, Gathering

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.errors import RefusedError, UnknownIdError
 from bandit_nba.evaluate.judge import best_fixed, judge
 from bandit_nba.evaluate.log import LoggedDecisions

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from pandas.util import hash_array
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.decide.policy import FeatureSettings, Learning
 from bandit_nba.decide.scoring import FeatureRows
 from bandit_nba.learn.parts import joined, taken_apart

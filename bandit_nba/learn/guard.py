@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit_nba.catalogue import Catalogue
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.explore import probabilities
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.policy import Exploration, Policy

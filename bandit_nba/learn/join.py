@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit_nba.decide.batch import Coded, Floats, Ints
+from bandit_nba.decide.columns import Coded, Floats, Ints
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.rewards import Counted
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from bandit_nba.catalogue import FactSchema
-from bandit_nba.decide.batch import Facts
+from bandit_nba.decide.columns import Facts
 
 _KINDS: dict[str, Any] = {"number": float, "boolean": bool, "set": tuple[str, ...]}
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.scoring import FeatureRows
 from bandit_nba.errors import StoreError
 from bandit_nba.learn.examples import ROW_ERRORS, ExampleMaker, Examples

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.policy import FeatureSettings, Learning
 from bandit_nba.errors import ModelError
 from bandit_nba.learn.compile import CompiledScorer

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit_nba.decide.batch import Coded, Floats, Ints
+from bandit_nba.decide.columns import Coded, Floats, Ints
 from bandit_nba.errors import InputError
 from bandit_nba.learn.definition import OutcomeReward, RewardDefinition
 from bandit_nba.settings import nearest

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.decide.scoring import FeatureRows
 from bandit_nba.errors import ModelError
 from bandit_nba.learn.linear_form import ARM, CONSTANT, Hashes, LinearForm, folded

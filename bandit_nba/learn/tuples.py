@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.decide.scoring import FeatureRows
 
 _DENSE = 8  # up to so many conceivable tuples for each that is there, they are ticked off in a table, not sorted

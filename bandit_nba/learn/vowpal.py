@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from vowpal_wabbit_next import CBLabel, CLIError, Example, TextFormatParser, Workspace, _core, run_cli_driver
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.decide.policy import FeatureSettings, Learning
 from bandit_nba.decide.scoring import FeatureRows
 from bandit_nba.errors import InputError, ModelError

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import sqlalchemy as sa
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.errors import InputError
 from bandit_nba.evaluate.exclusion import closes_at, why_left_out
 from bandit_nba.evaluate.formats.obp import to_obp

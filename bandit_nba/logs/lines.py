@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from bandit_nba.catalogue import Arm, Catalogue, FactSchema
-from bandit_nba.decide.batch import Coded, Facts, Floats
+from bandit_nba.decide.columns import Coded, Facts, Floats
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.hashing import feature_hash, namespace_hash
 from bandit_nba.decide.inline import arms_of, decoded

@@ -8,7 +8,8 @@ from typing import TypedDict
 import msgspec
 import numpy as np
 
-from bandit_nba.decide.batch import Decisions, Floats
+from bandit_nba.decide.batch import Decisions
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.reasons import Reason
 from bandit_nba.decide.record import Versions
 from bandit_nba.online import slate_answer

@@ -12,7 +12,8 @@ import numpy as np
 
 from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.catalogue.facts import FactValue
-from bandit_nba.decide.batch import Coded, Decisions, Eligibility, Facts, Requests
+from bandit_nba.decide.batch import Decisions, Eligibility, Requests
+from bandit_nba.decide.columns import Coded, Facts
 from bandit_nba.decide.contact import lookback_s, reads_answers
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.history import Contact, PastContacts

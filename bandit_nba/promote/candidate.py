@@ -6,7 +6,8 @@ import numpy as np
 
 from bandit_nba.decide.acting import Situation
 from bandit_nba.decide.arbitrate import RewardUnit
-from bandit_nba.decide.batch import Facts, Floats, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Facts, Floats
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.policy import Policy
 from bandit_nba.decide.scoring import Scorer

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from bandit_nba.catalogue import Catalogue
-from bandit_nba.decide.batch import Bools, Floats
+from bandit_nba.decide.columns import Bools, Floats
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.policy import Policy
 from bandit_nba.decide.scoring import FeatureRows, NoModel, Scorer

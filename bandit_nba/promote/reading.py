@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import sqlalchemy as sa
 
-from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.decide.policy import Policy
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.evaluate.stored import read_whole

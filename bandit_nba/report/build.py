@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bandit_nba.catalogue.action import NO_ACTION
-from bandit_nba.decide.batch import Bools
+from bandit_nba.decide.columns import Bools
 from bandit_nba.errors import SettingsError
 from bandit_nba.evaluate.judge import best_fixed
 from bandit_nba.evaluate.policies import JudgedPolicy, Learned, LoggingPolicy, Uniform

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.policy import FeatureSettings
 from bandit_nba.evaluate import Estimate, estimate_difference
 from bandit_nba.evaluate.diagnostics import Finding, calibration, diagnose, selection, unsupported_mass

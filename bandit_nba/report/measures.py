@@ -12,7 +12,7 @@ import numpy as np
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.action import NO_ACTION
-from bandit_nba.decide.batch import Bools, Floats
+from bandit_nba.decide.columns import Bools, Floats
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.promote.reading import Reading

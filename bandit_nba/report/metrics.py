@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate import ESS_FLOOR, Estimate, estimate, estimate_difference
 from bandit_nba.report.comparison import Comparison, Contender

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bandit_nba.catalogue.action import NO_ACTION
-from bandit_nba.decide.batch import Bools, Floats, Stage
+from bandit_nba.decide.batch import Stage
+from bandit_nba.decide.columns import Bools, Floats
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.promote.reading import Reading
 from bandit_nba.report.comparison import Comparison

@@ -7,7 +7,7 @@ watched up to the horizon are censored; the others count more instead (`evaluate
 import numpy as np
 import sqlalchemy as sa
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate.censoring import watched
 from bandit_nba.evaluate.log import LoggedDecisions

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from bandit_nba.decide.batch import Bools, Coded
+from bandit_nba.decide.columns import Bools, Coded
 from bandit_nba.errors import RefusedError, SettingsError
 from bandit_nba.evaluate import ESS_FLOOR, Estimate, estimate
 from bandit_nba.evaluate.log import LoggedDecisions

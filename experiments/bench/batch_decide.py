@@ -11,7 +11,8 @@ import numpy as np
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.batch import Coded, Column, Facts, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Coded, Column, Facts
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.history import History
 from bandit_nba.decide.policy import Exploration, FeatureSettings, Learning, Number, Policy

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import sqlalchemy as sa
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.evaluate.judge import Judgement, best_fixed
 from bandit_nba.evaluate.judge import judge as judged_on
 from bandit_nba.evaluate.log import LoggedDecisions

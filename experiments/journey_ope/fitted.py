@@ -7,7 +7,7 @@ one ridge regression per step and arm on what an observer sees; two folds of cus
 
 import numpy as np
 
-from bandit_nba.decide.batch import Bools, Floats
+from bandit_nba.decide.columns import Bools, Floats
 from experiments.journey_ope.log import Journeys
 
 RIDGE = 10.0

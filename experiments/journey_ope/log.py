@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from simulators.journey import JourneyWorld, State, rollout
 from simulators.journey.observations import Observer, Singles
 from simulators.world import Outcome

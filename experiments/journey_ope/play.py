@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.errors import RefusedError, SettingsError
 from bandit_nba.evaluate.journeys import JourneyEstimator, component_weights, estimate_journeys
 from experiments.journey_ope.fitted import expected

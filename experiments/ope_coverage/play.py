@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bandit_nba.decide.batch import Bools, Floats
+from bandit_nba.decide.columns import Bools, Floats
 from bandit_nba.decide.policies.dense import DenseContexts
 from bandit_nba.evaluate.api import estimate
 from bandit_nba.evaluate.cross_fit import cross_fit

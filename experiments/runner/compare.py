@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import erf
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 
 LEVEL = 0.05
 

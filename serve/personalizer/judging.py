@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.policy import Exploration
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.errors import InputError, RefusedError

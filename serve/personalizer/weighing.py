@@ -14,7 +14,7 @@ from collections import defaultdict
 import msgspec
 import numpy as np
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.explain import Additive
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.inline import arms_of, decoded

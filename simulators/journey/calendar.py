@@ -4,7 +4,7 @@ import datetime
 
 import numpy as np
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.errors import SettingsError
 from simulators.journey.settings import Calendar
 

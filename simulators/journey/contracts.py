@@ -8,7 +8,7 @@ since those who leave easily are gone first.
 import numpy as np
 from scipy.special import betaln
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from simulators.journey.settings import Contract
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.errors import SettingsError
 from simulators.journey.settings import DelayPart
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bandit_nba.decide.batch import Bools, Floats
+from bandit_nba.decide.columns import Bools, Floats
 from simulators.journey.settings import Drift
 
 

@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 import numpy as np
 
-from bandit_nba.decide.batch import Ints
+from bandit_nba.decide.columns import Ints
 from bandit_nba.errors import SettingsError
 from simulators.drive import A_POST, JSON
 from simulators.journey.state import State

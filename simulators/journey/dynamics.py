@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from simulators.journey import contracts, fatigue, life_events, purchases
 from simulators.journey.delays import ChannelDelays
 from simulators.journey.draws import Purpose, uniforms

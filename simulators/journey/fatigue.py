@@ -8,7 +8,7 @@ No public figure for the decay of contact fatigue was found: worlds label it an 
 
 import numpy as np
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from simulators.journey.settings import Fatigue
 
 

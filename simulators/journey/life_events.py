@@ -7,7 +7,7 @@ and its place below that says which. A second event within one step is not told 
 
 import numpy as np
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 
 
 def per_step(rates: Floats, *, weeks: float) -> Floats:

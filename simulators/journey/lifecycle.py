@@ -4,7 +4,7 @@ from typing import Final, get_args
 
 import numpy as np
 
-from bandit_nba.decide.batch import Bools, Ints
+from bandit_nba.decide.columns import Bools, Ints
 from simulators.journey.settings import Stage
 
 STAGES: Final[tuple[Stage, ...]] = get_args(Stage)

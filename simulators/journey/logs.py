@@ -14,7 +14,8 @@ import numpy as np
 import sqlalchemy as sa
 
 from bandit_nba.customers.pseudonym import pseudonym
-from bandit_nba.decide.batch import Bools, Decisions, Floats, Requests
+from bandit_nba.decide.batch import Decisions, Requests
+from bandit_nba.decide.columns import Bools, Floats
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.record import DecisionRecord, Versions, records
 from bandit_nba.decide.scoring import NoModel, Scorer

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from bandit_nba.catalogue import FactSchema
-from bandit_nba.decide.batch import Bools, Coded, CodedSets, Column, Facts, Floats, Ints
+from bandit_nba.decide.columns import Bools, Coded, CodedSets, Column, Facts, Floats, Ints
 from bandit_nba.errors import SettingsError
 from bandit_nba.settings import nearest
 from simulators.journey.settings import JourneySettings, LifeEvent, Persona

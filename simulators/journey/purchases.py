@@ -8,7 +8,7 @@ p ~ Beta(a, b). Gamma-Gamma (Fader and Hardie 2013): amounts ~ Gamma(p, nu) with
 import numpy as np
 from scipy.special import betaln, expit, gammaincinv, gammaln, hyp2f1
 
-from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from simulators.journey.settings import Purchases
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import brentq
 
-from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.errors import InputError, SettingsError
 from simulators.journey.drift import angle, turned
 from simulators.journey.fatigue import gain_factor

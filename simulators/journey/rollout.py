@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.errors import InputError
 from simulators.journey.draws import Purpose, streams, uniform
 from simulators.world import Journey, JourneyState, Outcome

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.errors import SettingsError
 from bandit_nba.settings import nearest
 from simulators.journey.catalogue import ISSUE

@@ -13,7 +13,7 @@ from typing import Final, get_args
 
 import numpy as np
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from simulators.journey.settings import Uplift, UpliftType
 
 TYPES: Final[tuple[UpliftType, ...]] = get_args(UpliftType)

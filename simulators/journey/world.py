@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from bandit_nba.catalogue import Catalogue
-from bandit_nba.decide.batch import Bools, Coded, Column, Facts, Floats, Ints, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Bools, Coded, Column, Facts, Floats, Ints
 from bandit_nba.errors import InputError, SettingsError
 from simulators.journey import contracts, purchases
 from simulators.journey.calendar import season

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import Result
 
-from bandit_nba.decide.batch import Coded, Facts
+from bandit_nba.decide.columns import Coded, Facts
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.learn.examples import Examples

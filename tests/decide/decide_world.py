@@ -4,7 +4,8 @@ import numpy as np
 
 from bandit_nba.catalogue import Action, Catalogue, Group, Rules, Treatment
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.batch import Coded, Facts, Floats, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Coded, Facts, Floats
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.policy import Arbitration, Exploration, FeatureSettings, Number, Policy
 from bandit_nba.decide.salt import Salt

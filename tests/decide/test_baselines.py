@@ -9,7 +9,8 @@ from scipy.stats import norm
 
 from bandit_nba.catalogue import Action, Catalogue
 from bandit_nba.decide.acting import ActingPolicy, Situation
-from bandit_nba.decide.batch import Coded, Facts, Floats, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Coded, Facts, Floats
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.policies.beta_thompson import BetaThompsonPolicy
 from bandit_nba.decide.policies.campaign import SegmentCampaign

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bandit_nba.decide.batch import Coded, CodedSets, Facts
+from bandit_nba.decide.columns import Coded, CodedSets, Facts
 
 SCHEMA = {"age": "number", "vip": "boolean", "plan": "category", "owned": "set", "note": "text"}
 ROWS = [

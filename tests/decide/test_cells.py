@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bandit_nba.decide.batch import Bools, Floats
 from bandit_nba.decide.cells import TALL, best, clear, counts, first_above, known
+from bandit_nba.decide.columns import Bools, Floats
 
 SHAPES = [(0, 3), (1, 1), (1, 7), (5, 5_000), (3 * TALL - 1, 3), (3 * TALL, 3), (2_000, 20), (700, 20)]
 

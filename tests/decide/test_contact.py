@@ -11,7 +11,8 @@ from hypothesis import given, settings
 
 from bandit_nba.catalogue import Action, Catalogue, ContactRule, Group, Treatment
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.batch import Coded, Facts, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Coded, Facts
 from bandit_nba.decide.contact import contact_removals, lookback_s
 from bandit_nba.decide.eligibility import eligible
 from bandit_nba.decide.engine import Engine

@@ -14,7 +14,8 @@ from bandit_nba.catalogue.facts import FactKind, FactValue
 from bandit_nba.catalogue.load import epoch
 from bandit_nba.catalogue.rules import STAGES, compile_rules
 from bandit_nba.decide import eligibility_plan
-from bandit_nba.decide.batch import Coded, Eligibility, Facts, Requests
+from bandit_nba.decide.batch import Eligibility, Requests
+from bandit_nba.decide.columns import Coded, Facts
 from bandit_nba.decide.eligibility import eligible
 from bandit_nba.errors import RuleError, SettingsError
 

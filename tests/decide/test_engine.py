@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from bandit_nba.catalogue import Action, Catalogue
-from bandit_nba.decide.batch import Coded, Decisions, Facts, Requests
+from bandit_nba.decide.batch import Decisions, Requests
+from bandit_nba.decide.columns import Coded, Facts
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.explore import full_support, probabilities
 from bandit_nba.decide.policy import Arbitration, Policy

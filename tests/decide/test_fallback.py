@@ -7,7 +7,8 @@ import pytest
 
 from bandit_nba.catalogue import Action, Catalogue, Group
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.batch import Coded, Eligibility, Facts, Removal, Requests
+from bandit_nba.decide.batch import Eligibility, Removal, Requests
+from bandit_nba.decide.columns import Coded, Facts
 from bandit_nba.decide.eligibility import LATE, unasked
 from bandit_nba.decide.fallback import fallback_decisions
 from bandit_nba.decide.safe import Safe, check_safe

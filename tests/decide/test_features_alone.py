@@ -8,7 +8,8 @@ import pytest
 from bandit_nba.catalogue import Action, Catalogue, FactKind
 from bandit_nba.catalogue.facts import FactValue
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.batch import Coded, Facts, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Coded, Facts
 from bandit_nba.decide.eligibility import eligible
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.policy import FeatureSettings, Number

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bandit_nba.decide.arbitrate import priorities
-from bandit_nba.decide.batch import Bools, Floats
+from bandit_nba.decide.columns import Bools, Floats
 from bandit_nba.decide.policies.learned import LearnedPolicy
 from bandit_nba.decide.policy import Exploration, Explorer
 from bandit_nba.decide.sample import ARM, draw, uniforms

@@ -11,7 +11,8 @@ import pytest
 import bandit_nba.templates
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.decide.audit import audit
-from bandit_nba.decide.batch import Decisions, Floats, Requests
+from bandit_nba.decide.batch import Decisions, Requests
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.mixture import Mixed, MixturePolicy, check_mixture, in_words
 from bandit_nba.decide.policy import Baseline, Challenger, Exploration, Explorer, Mixture, Policy

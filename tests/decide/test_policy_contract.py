@@ -10,7 +10,8 @@ import pytest
 
 from bandit_nba.catalogue import Action, Catalogue
 from bandit_nba.decide.acting import ActingPolicy, Situation
-from bandit_nba.decide.batch import Coded, Decisions, Facts, Floats, Requests
+from bandit_nba.decide.batch import Decisions, Requests
+from bandit_nba.decide.columns import Coded, Facts, Floats
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.pit import histogram, randomised_pit, uniformity
 from bandit_nba.decide.policies.beta_thompson import BetaThompsonPolicy

@@ -8,7 +8,8 @@ import pytest
 
 from bandit_nba.catalogue import Action, Catalogue
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.batch import Coded, Facts, Floats, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Coded, Facts, Floats
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.explain import explain
 from bandit_nba.decide.policy import Exploration, FeatureSettings, Policy

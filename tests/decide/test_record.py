@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from bandit_nba.catalogue import Action, Catalogue
-from bandit_nba.decide.batch import Coded, Decisions, Eligibility, Facts, Removal, Requests
+from bandit_nba.decide.batch import Decisions, Eligibility, Removal, Requests
+from bandit_nba.decide.columns import Coded, Facts
 from bandit_nba.decide.record import DecisionRecord, Versions, logged, records
 from bandit_nba.errors import StoreError
 from bandit_nba.store.tables import decisions as decisions_table

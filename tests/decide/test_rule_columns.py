@@ -12,7 +12,8 @@ from bandit_nba.catalogue import Action, Catalogue
 from bandit_nba.catalogue.expression import DOES_NOT_HOLD, FAILED, HOLDS
 from bandit_nba.catalogue.facts import FactKind, FactValue
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.batch import Coded, Facts, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Coded, Facts
 from bandit_nba.decide.rule_columns import over_columns
 from bandit_nba.decide.rule_facts import RuleFacts
 

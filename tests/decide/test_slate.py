@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from bandit_nba.catalogue import Action, Arm, Catalogue, Treatment
-from bandit_nba.decide.batch import Bools, Decisions, Floats, Ints, Requests, Slate
+from bandit_nba.decide.batch import Decisions, Requests, Slate
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.decide.exclusions import EVERYWHERE, FIRST_SLOT
 from bandit_nba.decide.explore import probabilities
 from bandit_nba.decide.policy import Challenger, Exploration, Explorer, Mixture, Policy

@@ -8,7 +8,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
-from bandit_nba.decide.batch import Coded, Facts, Floats
+from bandit_nba.decide.columns import Coded, Facts, Floats
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.errors import ModelError
 from bandit_nba.learn.compile import CompiledScorer

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from vowpal_wabbit_next import TextFormatParser, Workspace
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.hashing import feature_hash, namespace_hash
 from bandit_nba.decide.policy import FeatureSettings, Learning
 from bandit_nba.decide.scoring import FeatureRows

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.batch import Coded, Facts, Floats, Ints, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Coded, Facts, Floats, Ints
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.policy import Challenger, Exploration, Explorer, FeatureSettings, Learning, Mixture, Policy
 from bandit_nba.decide.scoring import EnsembleScorer, FeatureRows

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bandit_nba.decide.batch import Coded
+from bandit_nba.decide.columns import Coded
 from bandit_nba.learn.definition import OutcomeReward, RewardDefinition
 from bandit_nba.learn.join import Outcomes, Windows, counted, matures_at
 from bandit_nba.learn.rewards import rewards

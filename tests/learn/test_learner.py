@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from bandit_nba.catalogue import Catalogue
-from bandit_nba.decide.batch import Coded, Facts
+from bandit_nba.decide.columns import Coded, Facts
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.learn.manifest import Manifest

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bandit_nba.decide.batch import Coded
+from bandit_nba.decide.columns import Coded
 from bandit_nba.errors import InputError, SettingsError
 from bandit_nba.learn.definition import OutcomeReward, RewardDefinition
 from bandit_nba.learn.rewards import Counted, checked_outcome, rewards

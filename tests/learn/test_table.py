@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bandit_nba.catalogue import Catalogue
-from bandit_nba.decide.batch import Coded, Facts
+from bandit_nba.decide.columns import Coded, Facts
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.policy import FeatureSettings
 from bandit_nba.learn import table

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bandit_nba.decide.batch import Coded, Facts, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Coded, Facts
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.record import records
 from bandit_nba.decide.scoring import NoModel

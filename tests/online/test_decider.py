@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from bandit_nba.customers.pseudonym import pseudonym
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.decide.scoring import FeatureRows, NoModel, Scorer
 from bandit_nba.errors import IdConflictError, InputError, StoreError

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.scoring import FeatureRows, Scorer
 from bandit_nba.errors import ModelError, StoreError
 from bandit_nba.online.model_feed import ModelFeed

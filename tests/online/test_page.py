@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.scoring import FeatureRows, Scorer
 from bandit_nba.errors import IdConflictError, InputError, StoreBusyError, StoreError
 from bandit_nba.online import punctual

@@ -14,7 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from bandit_nba.decide.audit import audit
-from bandit_nba.decide.batch import Eligibility, Floats, Requests
+from bandit_nba.decide.batch import Eligibility, Requests
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.decide.scoring import FeatureRows, Scorer
 from bandit_nba.errors import InputError, StoreError

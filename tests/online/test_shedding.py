@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.scoring import FeatureRows
 from bandit_nba.errors import StoreBusyError
 from bandit_nba.online.answering import Answer

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.scoring import FeatureRows, Scorer
 from bandit_nba.online import definitions
 from bandit_nba.online.answering import Answer

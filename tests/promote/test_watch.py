@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bandit_nba.decide.batch import Floats
+from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.scoring import FeatureRows
 from bandit_nba.errors import RefusedError
 from bandit_nba.promote import ledger

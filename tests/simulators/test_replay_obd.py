@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.errors import InputError, RefusedError
 from simulators.replay_obd import Decide, LoggedImpressions, ReplayObd
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import betainc, betaincinv
 
 from bandit_nba.decide.acting import Distribution, Situation, unscored
-from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.errors import InputError
 
 QUANTILES = 64  # per posterior on the grid

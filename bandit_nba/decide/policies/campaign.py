@@ -9,7 +9,7 @@ import numpy as np
 
 from bandit_nba.catalogue import Arm
 from bandit_nba.decide.acting import Distribution, Situation, shared_best, unscored
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.decide.policies.ranking import standing
 from bandit_nba.decide.policies.segments import Segments
 

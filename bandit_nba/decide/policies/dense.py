@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.decide.scoring import FeatureRows
 from bandit_nba.errors import InputError
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bandit_nba.decide.acting import Distribution, Situation, shared_best
-from bandit_nba.decide.batch import Bools, Floats, Ints
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.decide.policies.ridge import RidgeArms
 
 

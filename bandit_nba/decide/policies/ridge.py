@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bandit_nba.decide.acting import Situation
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.decide.policies.dense import DenseContexts
 from bandit_nba.errors import InputError
 

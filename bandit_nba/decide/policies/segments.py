@@ -9,7 +9,7 @@ import numpy as np
 
 from bandit_nba.catalogue import FactSchema
 from bandit_nba.decide.acting import Situation
-from bandit_nba.decide.batch import Coded, CodedSets, Floats, Ints
+from bandit_nba.decide.columns import Coded, CodedSets, Floats, Ints
 from bandit_nba.decide.policies.dense import DenseContexts
 from bandit_nba.errors import SettingsError
 from bandit_nba.settings import nearest

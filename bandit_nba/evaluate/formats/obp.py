@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bandit_nba.decide.batch import Bools, Coded, CodedSets, Facts, Floats, Ints
+from bandit_nba.decide.columns import Bools, Coded, CodedSets, Facts, Floats, Ints
 from bandit_nba.errors import InputError, SettingsError
 from bandit_nba.evaluate.formats.row import LogRow, Rejected, checked_reward, distribution, rejected
 from bandit_nba.evaluate.log import LoggedDecisions

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.errors import SettingsError
 from experiments.runner.customers.product import JourneyProduct
 from experiments.runner.results import Measure

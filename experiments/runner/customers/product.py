@@ -17,7 +17,8 @@ import numpy as np
 
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.arbitrate import RewardUnit
-from bandit_nba.decide.batch import Floats, Ints, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.policy import FeatureSettings, Policy
 from bandit_nba.decide.salt import Salt

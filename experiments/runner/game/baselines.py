@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bandit_nba.decide.acting import ActingPolicy, Distribution, Situation, shared_best, unscored
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.decide.policies.best_fixed import BestFixedPolicy
 from bandit_nba.decide.policies.campaign import SegmentCampaign
 from bandit_nba.decide.policies.segments import NearestCentre

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from mabwiser.mab import MAB, LearningPolicy
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.decide.policies.dense import DenseContexts
 from bandit_nba.decide.policy import Number
 from experiments.runner.game.rounds import Game

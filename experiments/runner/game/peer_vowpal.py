@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from vowpal_wabbit_next import CBLabel, Example, Workspace
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.decide.scoring import FeatureRows
 from experiments.runner.game.rounds import Game
 

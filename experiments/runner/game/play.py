@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.errors import SettingsError
 from experiments.runner.game.baselines import baseline
 from experiments.runner.game.product import Product

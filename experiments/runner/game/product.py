@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from bandit_nba.decide.batch import Floats, Ints
+from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.decide.policy import Policy
 from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.learn.compile import compiled

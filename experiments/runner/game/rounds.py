@@ -17,7 +17,8 @@ import numpy as np
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.acting import Situation
-from bandit_nba.decide.batch import Bools, Floats, Ints, Requests
+from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.policy import FeatureSettings, Policy
