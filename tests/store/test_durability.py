@@ -15,12 +15,12 @@ def test_every_acknowledged_decision_survives_kill_9(database: Database, url: st
     for round_, seconds in enumerate((0.2, 0.35, 0.5)):
         process = start("acknowledge", url, f"r{round_}", 60.0)
         assert process.stdout is not None
-        first = process.stdout.readline()
+        first = [process.stdout.readline() for _ in range(101)]
         time.sleep(seconds)
         process.kill()
         rest, _ = process.communicate()
         assert process.returncode == -9
-        acknowledged += [line.rstrip("\n") for line in [first, *rest.splitlines(keepends=True)] if line.endswith("\n")]
+        acknowledged += [line.rstrip("\n") for line in [*first, *rest.splitlines(keepends=True)] if line.endswith("\n")]
     with database.read() as connection:
         found = {r.id: r for r in decisions.scan(connection)}
         whole = connection.exec_driver_sql("PRAGMA integrity_check").scalar() if url.startswith("sqlite") else "ok"

@@ -65,13 +65,14 @@ def test_an_outcome_that_is_not_committed_yet_holds_the_horizon_back(database: D
         source.claim()
         claimed.append(time.monotonic())
 
+    thread = threading.Thread(target=claim)
     with database.write() as connection:
         stamp(connection, lambda: 4_000.0)
-        threading.Thread(target=claim).start()
+        thread.start()
         time.sleep(HELD_S)
         assert not claimed
         ended = time.monotonic()
-    time.sleep(HELD_S)
+    thread.join(10.0)
 
     assert claimed
     assert claimed[0] >= ended
