@@ -11,6 +11,7 @@ from bandit_nba.store.database import Database
 from bandit_nba.workspace import Workspace, init_workspace, open_workspace
 from bandit_nba.workspace.open import DATABASE_VARIABLE
 from tests.online.clock import Clock
+from tests.online.contact_world import number_rows
 from tests.online.slate_world import Unlearned
 from tests.plain_policy import write_plain_policy
 from tests.postgres import Server
@@ -29,6 +30,9 @@ def store(request: pytest.FixtureRequest) -> Iterator[str]:
         return
     postgres: Server = request.getfixturevalue("postgres")
     url = postgres.store()
+    database = Database.open(url)
+    number_rows(database)
+    database.close()
     yield url
     postgres.drop(url)
 

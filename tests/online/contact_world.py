@@ -92,13 +92,23 @@ def play(workspace: Workspace, *, seed: int, decisions: int, customers: int = 12
     return answered
 
 
+def number_rows(database: Database) -> None:
+    """Let PostgreSQL number decisions while they are inserted, that is while their customers are locked.
+
+    A transaction's own number (`xmin`) is given before that, with the lock on the catalogue in force: of two that wait
+    for the same customer the one with the smaller number may be the later one.
+    """
+    with database.write() as connection:
+        connection.execute(sa.text("ALTER TABLE decisions ADD COLUMN written bigserial"))
+
+
 def in_order(database: Database) -> Sequence[sa.Row[tuple[str, str, str, float, str, bytes]]]:
     """All decisions in the order in which they were written: id, customer, channel, decided_at, arm, removed."""
     text = "SELECT id, customer, channel, decided_at, arm, removed FROM decisions ORDER BY "
     with database.read() as connection:
         sqlite = connection.dialect.name == "sqlite"
-        # PostgreSQL numbers transactions when they first write, that is while they hold their customers' locks
-        order = "rowid" if sqlite else "CAST(CAST(xmin AS text) AS bigint), length(id), id"
+        # within a transaction rows are inserted by their ids' letters, and were made in the order of their numbers
+        order = "rowid" if sqlite else "min(written) OVER (PARTITION BY CAST(xmin AS text)), length(id), id"
         return connection.execute(sa.text(text + order)).all()
 
 
