@@ -1,9 +1,11 @@
 """For all tests: a real PostgreSQL for who asks; hypothesis measures no time, since work shares the machine's cores;
-and no run passes whose logs or answers hold a secret.
+workspaces have the same secrets in each run; and no run passes whose logs or answers hold a secret.
 """
 
+import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import same_secrets
 from tests.postgres import postgres
 from tests.secrets_hunt import pytest_configure, pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 
@@ -17,3 +19,8 @@ __all__ = [
 
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared machine")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _same_secrets(tmp_path_factory: pytest.TempPathFactory) -> None:
+    same_secrets.begin(tmp_path_factory.getbasetemp())

@@ -9,6 +9,7 @@ import pytest
 from bandit_nba.errors import NbaError, SettingsError
 from bandit_nba.workspace import Workspace, init_workspace, inspect_workspace, open_workspace
 from bandit_nba.workspace.open import DATABASE_VARIABLE
+from tests import same_secrets
 
 
 @pytest.fixture
@@ -108,8 +109,9 @@ def test_init_refuses_a_file_an_unknown_template_and_a_path_that_no_url_can_hold
 
 
 def test_secrets_are_fresh_private_and_never_shown(tmp_path: Path) -> None:
-    init_workspace(tmp_path / "a")
-    init_workspace(tmp_path / "b")
+    with same_secrets.as_people_get_them():
+        init_workspace(tmp_path / "a")
+        init_workspace(tmp_path / "b")
     a, b = open_workspace(tmp_path / "a"), open_workspace(tmp_path / "b")
 
     assert stat.S_IMODE((tmp_path / "a/secrets/salts.toml").stat().st_mode) == 0o600
