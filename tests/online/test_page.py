@@ -4,44 +4,32 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from bandit_nba.decide.columns import Floats
-from bandit_nba.decide.scoring import FeatureRows, Scorer
 from bandit_nba.errors import IdConflictError, InputError, StoreBusyError, StoreError
 from bandit_nba.online import punctual
 from bandit_nba.online.answering import Answer
 from bandit_nba.online.messages import DecisionAnswer, DecisionRequest
-from bandit_nba.online.model_feed import Serving
 from bandit_nba.online.replica import Replica
 from bandit_nba.online.under_way import Answered
 from bandit_nba.store import sqlite
 from bandit_nba.store.tables import decisions as table
-from bandit_nba.workspace import init_workspace, open_workspace
-
-DEADLINE_S = 0.6
-LONG_S = 30.0
-SLACK_S = 0.5  # for a busy machine; what is waited for takes much longer
-
-
-class Slow:
-    """A model that sleeps for each batch, longer or shorter by its number."""
-
-    version = "none"
-    examples_learned = 0
-
-    def __init__(self, *sleeps_s: float) -> None:
-        self.sleeps_s = list(sleeps_s)
-
-    def score(self, contexts: FeatureRows, arms: FeatureRows) -> Floats:
-        time.sleep(self.sleeps_s.pop(0) if self.sleeps_s else 0.0)
-        return np.zeros((len(contexts), len(arms)))
+from tests.machine import time_lost
+from tests.online.deadlines import (
+    DEADLINE_S,
+    FOR_EVER_S,
+    SLACK_S,
+    Held,
+    locked,
+    opened,
+    shop_with_deadlines,
+    through,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -51,30 +39,8 @@ def no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    """web refuses what cannot be kept, email does nothing then; both have 0.6 s, app has half a minute."""
-    init_workspace(tmp_path / "shop")
-    path = tmp_path / "shop" / "service.toml"
-    text = path.read_text()
-    for name, extra in (("web", ""), ("email", 'unwritable = "no_action"\n')):
-        text = text.replace(f"[channels.{name}]\n", f'[channels.{name}]\ndeadline = "PT{DEADLINE_S}S"\n{extra}')
-    path.write_text(text + f'\n[channels.slow]\ndeadline = "PT{LONG_S:g}S"\n')
-    return tmp_path / "shop"
-
-
-@contextmanager
-def opened(directory: Path, model: Scorer | None = None, *, batch: int = 256, queue: int = 2_000) -> Iterator[Replica]:
-    path = directory / "service.toml"
-    text = path.read_text().replace("max_batch = 512", f"max_batch = {batch}")
-    path.write_text(text.replace("max_queued = 2000", f"max_queued = {queue}"))
-    replica = Replica.open(open_workspace(directory))
-    if model is not None:
-        replica.feed.stop()
-        replica.feed._serving = Serving(model, 0.0)
-    try:
-        yield replica
-    finally:
-        replica.close(drain_s=5.0)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return shop_with_deadlines(tmp_path / "shop", monkeypatch)
 
 
 def item(i: int, channel: str = "web", **more: object) -> DecisionRequest:
@@ -86,6 +52,14 @@ def ask(replica: Replica, page: Sequence[DecisionRequest]) -> tuple[list[Answere
     return asyncio.run(replica.decide_page(page)), time.perf_counter() - begun
 
 
+def ask_in_time(replica: Replica, page: Sequence[DecisionRequest]) -> list[Answered]:
+    """All answers are there at the deadline, whatever is held up."""
+    with time_lost() as lost:
+        answers, took_s = ask(replica, page)
+    assert took_s < DEADLINE_S + SLACK_S + lost.seconds
+    return answers
+
+
 def read(answer: object) -> DecisionAnswer:
     assert isinstance(answer, Answer), answer
     return msgspec.json.decode(answer.body, type=DecisionAnswer)
@@ -95,15 +69,6 @@ def logged(replica: Replica) -> dict[str, tuple[str, bytes]]:
     with replica.database.read() as connection:
         rows = connection.execute(sa.select(table.c.id, table.c.kind, table.c.answer)).all()
     return {row.id: (row.kind, row.answer) for row in rows}
-
-
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Another process holds SQLite's write lock."""
-    with closing(sqlite3.connect(directory / "data" / "nba.db", timeout=5.0)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.rollback()
 
 
 def test_answers_come_in_the_order_of_the_page_and_are_those_of_the_log(directory: Path) -> None:
@@ -141,13 +106,14 @@ def test_a_page_that_is_wrong_from_end_to_end(directory: Path) -> None:
 
 
 def test_at_the_deadline_the_safe_policy_answers_what_was_not_decided_by_then(directory: Path) -> None:
-    """Two batches: the first is done at once, the second takes longer than there is time."""
-    with opened(directory, Slow(0.0, 1.5), batch=4) as replica:
-        answers, took_s = ask(replica, [item(i) for i in range(8)])
-        time.sleep(1.5)  # the decider is through with the second batch, and has written none of it
+    """Two batches: the first is done at once, the second is held up for longer than there is time."""
+    model = Held(from_batch=1)
+    with opened(directory, model, batch=4) as replica:
+        answers = ask_in_time(replica, [item(i) for i in range(8)])
+        model.let_go()
+        through(replica)  # the decider is through with the second batch, and has written none of it
         rows, counts = logged(replica), replica._decision_counts()
 
-    assert took_s < DEADLINE_S + SLACK_S
     assert [read(a).kind for a in answers] == ["normal"] * 4 + ["fallback"] * 4
     assert [isinstance(a, Answer) and a.replayed for a in answers] == [False] * 8
     assert {name: body for name, (_, body) in rows.items()} == {
@@ -159,21 +125,20 @@ def test_at_the_deadline_the_safe_policy_answers_what_was_not_decided_by_then(di
 
 def test_each_item_has_the_deadline_of_its_own_channel(directory: Path) -> None:
     """The page is answered when all of it is: items of the patient channel wait for the model, the others do not."""
-    with opened(directory, Slow(1.5)) as replica:
+    with opened(directory, Held(2 * DEADLINE_S)) as replica:
         answers, took_s = ask(replica, [item(0), item(1, "slow"), item(2), item(3, "slow")])
 
-    assert 1.5 <= took_s < LONG_S / 2
+    assert 2 * DEADLINE_S <= took_s < FOR_EVER_S / 2
     assert [read(a).kind for a in answers] == ["fallback", "normal", "fallback", "normal"]
 
 
 def test_a_locked_store_is_told_item_by_item_in_time(directory: Path) -> None:
     with opened(directory) as replica:
         with locked(directory):
-            answers, took_s = ask(replica, [item(0), item(1, "email"), item(2), item(3, "fax")])
-        time.sleep(0.5)  # both deciders get the lock now, and must write nothing
+            answers = ask_in_time(replica, [item(0), item(1, "email"), item(2), item(3, "fax")])
+        through(replica)  # both deciders get the lock now, and must write nothing
         rows, counts = logged(replica), replica._decision_counts()
 
-    assert took_s < DEADLINE_S + SLACK_S
     web, email, second, wrong = answers
     assert isinstance(web, StoreBusyError)
     assert isinstance(second, StoreBusyError)
@@ -186,9 +151,10 @@ def test_a_locked_store_is_told_item_by_item_in_time(directory: Path) -> None:
 def test_a_broken_store_is_told_at_once(directory: Path) -> None:
     with opened(directory) as replica:
         replica.database.close()
-        answers, took_s = ask(replica, [item(0), item(1, "email")])
+        with time_lost() as lost:
+            answers, took_s = ask(replica, [item(0), item(1, "email")])
 
-    assert took_s < DEADLINE_S
+    assert took_s < DEADLINE_S / 2 + lost.seconds  # before any alarm
     assert isinstance(answers[0], StoreError)
     assert read(answers[1]).durable is False
 
@@ -231,14 +197,20 @@ def test_after_it_was_closed_each_item_is_refused(directory: Path) -> None:
 def test_of_a_page_whose_client_has_gone_nothing_more_is_written(directory: Path) -> None:
     """The first batch is in the making when the client goes: what is made is not written, the second not made."""
 
-    async def leave(replica: Replica) -> None:
-        page = asyncio.ensure_future(replica.decide_page([item(i) for i in range(8)]))
-        await asyncio.sleep(0.1)
-        page.cancel()
-        await asyncio.sleep(0.6)
+    model = Held()
 
-    with opened(directory, Slow(0.3), batch=4) as replica:
+    async def leave(replica: Replica) -> None:
+        page = asyncio.ensure_future(replica.decide_page([item(i, "slow") for i in range(8)]))
+        await asyncio.sleep(0)
+        assert await asyncio.to_thread(model.entered.wait, 10.0)
+        page.cancel()
+        with suppress(asyncio.CancelledError):
+            await page
+
+    with opened(directory, model, batch=4) as replica:
         asyncio.run(leave(replica))
+        model.let_go()
+        through(replica)
         assert replica.decider.counts["normal"] == 0
         assert logged(replica) == {}
         (after,), _ = ask(replica, [item(9)])
@@ -291,7 +263,7 @@ def test_an_id_twice_in_a_page_has_one_answer_also_where_its_commit_ends_after_t
     """Of the first a commit is under way: so nobody may say of the second that nothing is kept."""
     with opened(directory) as replica:
         ask(replica, [item(0)])  # the connection is there
-        with slow_commits(replica, monkeypatch, for_s=2 * DEADLINE_S):
+        with slow_commits(replica, monkeypatch, for_s=1.2 * DEADLINE_S):
             (first, second), _ = ask(replica, [item(1, "email"), item(1, "email")])
 
     assert isinstance(first, Answer)
