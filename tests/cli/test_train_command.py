@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -112,14 +113,8 @@ def test_a_file_that_is_not_there_is_named(workspace: Path) -> None:
 def test_killed_with_9_it_goes_on_and_ends_the_same(workspace: Path, by: str) -> None:
     """A process of its own, killed as soon as its first checkpoint is there."""
     whole = trained(workspace, "--chunk", "1000")
-    command = [sys.executable, "-m", "bandit_nba.cli", "train", str(workspace), "--chunk", "1000", "--by", by]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60.0
-    while not list(workspace.glob("training/*/checkpoint.bin")):
-        assert process.poll() is None, "it ended before it was killed"
-        assert time.monotonic() < deadline
-    process.send_signal(signal.SIGKILL)
-    process.wait(10)
+    command = ["-m", "bandit_nba.cli", "train", str(workspace), "--chunk", "1000", "--by", by]
+    killed_half_way(workspace, command)
     again = trained(workspace, "--chunk", "1000", "--by", by)
 
     assert again["resumedAt"] in range(1_000, SIZE, 1_000)
@@ -138,17 +133,9 @@ def test_killed_with_9_beside_its_helper_no_process_and_no_file_stays(workspace:
     """The helper ends with the pipe that it listens to; what it left is cleared by the run that goes on."""
     whole = trained(workspace, "--chunk", "1000")
     arguments = ["train", str(workspace), "--chunk", "1000"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", WITH_HELPER, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    helper = killed_half_way(workspace, ["-c", WITH_HELPER, *arguments])
+    assert helper
     deadline = time.monotonic() + 60.0
-    helper = 0
-    while not (helper and list(workspace.glob("training/*/checkpoint.bin"))):
-        assert process.poll() is None, "it ended before it was killed"
-        assert time.monotonic() < deadline
-        helper = helper or next(iter(children(process.pid)), 0)
-    process.send_signal(signal.SIGKILL)
-    process.wait(10)
     while alive(helper):
         assert time.monotonic() < deadline, "the helper outlived its command"
         time.sleep(0.01)
@@ -158,6 +145,26 @@ def test_killed_with_9_beside_its_helper_no_process_and_no_file_stays(workspace:
     assert made["resumedAt"] in range(1_000, SIZE, 1_000)
     assert (made["weightsSha256"], made["examplesLearned"]) == (whole["weightsSha256"], SIZE)
     assert list(workspace.glob("training/*/*")) == []
+
+
+def killed_half_way(workspace: Path, command: list[str]) -> int:
+    """Kill such a training once it has a checkpoint; gives the process that it had started, 0 for none.
+
+    Where the machine was so busy that it was through before, it left no file, and is begun again.
+    """
+    deadline = time.monotonic() + 60.0
+    while True:
+        process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        helper = 0
+        while process.poll() is None and not list(workspace.glob("training/*/checkpoint.bin")):
+            assert time.monotonic() < deadline
+            with suppress(OSError):  # it has just ended
+                helper = helper or next(iter(children(process.pid)), 0)
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+        if list(workspace.glob("training/*/checkpoint.bin")):
+            return helper
 
 
 def children(pid: int) -> list[int]:

@@ -1,5 +1,5 @@
 """A workspace under contact rules, asked for the same few customers again and again; also in processes of its own:
-`python contact_world.py WORKSPACE SEED DECISIONS capped|plain`."""
+`python contact_world.py WORKSPACE SEED DECISIONS capped|plain [FILE]`."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -73,14 +73,19 @@ def ask(decision: str, customer: str | None = "c", channel: str = "web", **more:
     return msgspec.convert({"decisionId": decision, "channel": channel, **named, **more}, DecisionRequest)
 
 
-def play(workspace: Workspace, *, seed: int, decisions: int, customers: int = 12) -> int:
-    """Ask for few customers in batches of random size; gives how many were answered."""
+def play(workspace: Workspace, *, seed: int, decisions: int, customers: int = 12, after: Path | None = None) -> int:
+    """Ask for few customers in batches of random size; gives how many were answered.
+
+    after: a file; so many decisions are made from the moment on at which it is there.
+    """
     rng = np.random.default_rng(seed)
     database = Database.open(workspace.database_url)
     decider = Decider(workspace, database, Unlearned())
-    answered = asked = 0
+    answered = asked = begun = 0
     try:
-        while asked < decisions:
+        while asked < begun + decisions:
+            if after is not None and not after.exists():
+                begun = asked + 1
             batch: list[DecisionRequest] = []
             for _ in range(int(rng.integers(1, 5))):
                 channel = str(rng.choice(["web", "email"]))
@@ -113,6 +118,7 @@ def in_order(database: Database) -> Sequence[sa.Row[tuple[str, str, str, float, 
 
 
 if __name__ == "__main__":
-    _, path, seed, decisions, kind = sys.argv
+    _, path, seed, decisions, kind, *files = sys.argv
+    after = Path(files[0]) if files else None
     rules = CAPS if kind == "capped" else ()
-    print(play(under(open_workspace(Path(path)), *rules), seed=int(seed), decisions=int(decisions)))
+    print(play(under(open_workspace(Path(path)), *rules), seed=int(seed), decisions=int(decisions), after=after))

@@ -145,13 +145,18 @@ def test_retiring_while_two_processes_decide(world: Workspace, database: Databas
     here = Path(__file__)
     environment = {**os.environ, "PYTHONPATH": str(here.parents[2]), "OMP_NUM_THREADS": "1"}
     arguments = [sys.executable, str(here.with_name("contact_world.py")), str(world.path)]
-    running = [subprocess.Popen([*arguments, seed, "600", "plain"], env=environment) for seed in ("1", "2")]
+    applied = world.path / "applied"
+    running = [
+        subprocess.Popen([*arguments, seed, "300", "plain", str(applied)], env=environment) for seed in ("1", "2")
+    ]
     try:
         while len(in_order(database)) < 100:
+            assert [process.poll() for process in running] == [None, None]
             time.sleep(0.01)
         after = retiring(world, "tv", "bill")
         definitions.apply(after, database)
         known = len(in_order(database))
+        applied.touch()
         codes = [process.wait(timeout=120) for process in running]
     finally:
         for process in running:

@@ -6,7 +6,6 @@ Two replicas and a learner, each a process of its own, on one store; the command
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ from bandit_nba.store.database import Database
 from bandit_nba.store.tables import decisions
 from bandit_nba.workspace import init_workspace, open_workspace
 from tests import command
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 5.0
@@ -36,7 +36,7 @@ class Service:
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
-        self.ports = [_free_port(), _free_port()]
+        self.ports = [free_port(), free_port()]
         self.output = (workspace / "output.txt").open("wb")
         self.processes = [self._start("replica", port) for port in self.ports] + [self._start("learner", 0)]
         self.numbers = iter(range(10**9))
@@ -83,12 +83,6 @@ class Service:
 def nba(*arguments: str) -> Result:
     """A command, in this process: a new one takes a second to start."""
     return command.nba(*arguments)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait(condition: Any, *, within_s: float = GIVE_UP_S) -> float:

@@ -17,6 +17,7 @@ import pytest
 
 from bandit_nba.workspace import init_workspace
 from tests.plain_policy import write_plain_policy
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
@@ -24,12 +25,6 @@ STARTS_WITHIN_S = 100.0
 LEARNS_WITHIN_S = 40.0
 ENDS_WITHIN_S = 30.0
 DECISIONS = 400
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
