@@ -69,7 +69,7 @@ class JourneyEnv(gym.Env[Any, Any]):
                 "no such customer", where="customer", got=customer, allowed=f"0 to {len(self._pool) - 1}"
             )
         who = np.array([customer], dtype=np.int64)
-        self._state = self.world.again(self._pool.at(who), int(given.get("replication", drawn[1])))
+        self._state = self.world.afresh(self._pool.at(who), int(given.get("replication", drawn[1])))
         self._foreseen = self.world.foresee(self._state, self.world.steps)
         self._fixed = self.observer.fixed(self._state)
         return self._seen(self._state)
@@ -134,7 +134,7 @@ class JourneyVectorEnv(VectorEnv[Any, Any, Any]):
         """All customers at step 0; one seed for all (of several the first counts)."""
         super().reset(seed=seed[0] if isinstance(seed, list) else seed)
         replication = int((options or {}).get("replication", self.np_random.integers(MOST_REPLICATIONS)))
-        self._state = self.world.again(self._pool, replication)
+        self._state = self.world.afresh(self._pool, replication)
         self._done = np.zeros(self.num_envs, dtype=np.bool_)
         return self.observer(self._state), self._truth()
 
@@ -173,7 +173,7 @@ class JourneyVectorEnv(VectorEnv[Any, Any, Any]):
     def _replace(self, rows: Ints) -> None:
         """New customers in these rows: others of the pool, with chances of their own, who join now."""
         others = self._pool.at(self.np_random.integers(self.num_envs, size=len(rows)))
-        others = self.world.again(others, int(self.np_random.integers(MOST_REPLICATIONS)))
+        others = self.world.afresh(others, int(self.np_random.integers(MOST_REPLICATIONS)))
         for name in ("joined", "since", "last_purchase", "protected", "event_until"):
             setattr(others, name, getattr(others, name) + self._state.t)
         _put_back(self._state, others, rows)

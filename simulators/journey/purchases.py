@@ -7,9 +7,13 @@ p ~ Beta(a, b). Gamma-Gamma (Fader and Hardie 2013): amounts ~ Gamma(p, nu) with
 
 import numpy as np
 from scipy.special import betaln, expit, gammaincinv, gammaln, hyp2f1
+from scipy.stats import poisson
 
 from bandit_nba.decide.columns import Bools, Floats, Ints
 from simulators.journey.settings import Purchases
+
+FEW = 30.0  # up to this mean the first term of Poisson's sum, exp(-30), is far above the last one that counts
+LEAST_TERM = 1e-18
 
 
 def expected_purchases(t: Floats | float, law: Purchases) -> Floats:
@@ -55,10 +59,22 @@ def conditional_amount(mean: float, count: float, law: Purchases) -> float:
 
 def draw_customers(rng: np.random.Generator, n: int, law: Purchases) -> tuple[Floats, Floats, Floats]:
     """Rates a week, chances of leaving after a purchase, and mean amounts, each float64 (n,)."""
-    rate = rng.gamma(law.r, 1.0 / law.alpha, n)
-    leave = rng.beta(law.a, law.b, n)
-    nu = rng.gamma(law.q, 1.0 / law.v, n)
-    return rate, leave, law.p / np.maximum(nu, 1e-9)
+    return draw_rates(rng, n, law), draw_leaving(rng, n, law), draw_amounts(rng, n, law)
+
+
+def draw_rates(rng: np.random.Generator, n: int, law: Purchases) -> Floats:
+    """lambda ~ Gamma(r, alpha), purchases a week, float64 (n,)."""
+    return rng.gamma(law.r, 1.0 / law.alpha, n)
+
+
+def draw_leaving(rng: np.random.Generator, n: int, law: Purchases) -> Floats:
+    """p ~ Beta(a, b), the chance of leaving after a purchase, float64 (n,)."""
+    return rng.beta(law.a, law.b, n)
+
+
+def draw_amounts(rng: np.random.Generator, n: int, law: Purchases) -> Floats:
+    """Mean amounts p / nu with nu ~ Gamma(q, v), float64 (n,)."""
+    return law.p / np.maximum(rng.gamma(law.q, 1.0 / law.v, n), 1e-9)
 
 
 def purchases_within(mean: Floats, leave: Floats, u: Floats, u_leave: Floats) -> tuple[Ints, Bools]:
@@ -81,17 +97,20 @@ def amounts(mean: Floats, count: Ints, u: Floats, law: Purchases) -> Floats:
 
 
 def poisson_quantile(mean: Floats, u: Floats) -> Ints:
-    """The smallest k with F(k) > u of Poisson(mean), int64 (n,), up to 10,000."""
+    """The smallest k with F(k) > u of Poisson(mean), int64 (n,); above a mean of `FEW` by scipy's inverse."""
     count = np.zeros(len(mean), dtype=np.int64)
+    many = (mean > FEW).nonzero()[0]
+    if len(many):
+        count[many] = np.maximum(poisson.ppf(u[many], mean[many]), 0.0).astype(np.int64)
     term = np.exp(-mean)
     below = term.copy()
-    open_rows = (u >= below).nonzero()[0]
+    open_rows = ((u >= below) & (mean <= FEW)).nonzero()[0]
     k = 0
-    while len(open_rows) and k < 10_000:
+    while len(open_rows):
         k += 1
         term[open_rows] *= mean[open_rows] / k
         below[open_rows] += term[open_rows]
         count[open_rows] = k
-        still = (u[open_rows] >= below[open_rows]) & (term[open_rows] > 1e-18)
+        still = (u[open_rows] >= below[open_rows]) & (term[open_rows] > LEAST_TERM)
         open_rows = open_rows[still]
     return count

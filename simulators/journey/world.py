@@ -198,12 +198,16 @@ class JourneyWorld:
         return earned
 
     def again(self, state: State, replication: int) -> State:
-        """Copies of these customers, who meet other chances from now on; at step 0 another moment, too."""
+        """Copies of these customers at the same moment, who meet other chances from now on."""
         here = state.copy()
         here.stream[:] = streams((self.seed, 0x57E9, replication), here.customer)
-        if here.t == 0:
-            u = uniforms(here.stream, 0, first=Purpose.CHANNEL, count=2)
-            self.dynamics.moment(here, self.dynamics.met(here.persona, u[0], u[1]))
+        return here
+
+    def afresh(self, state: State, replication: int) -> State:
+        """As `again` for customers at step 0, whose first moment is another one, too: as `start` would meet them."""
+        here = self.again(state, replication)
+        u = uniforms(here.stream, 0, first=Purpose.CHANNEL, count=2)
+        self.dynamics.moment(here, self.dynamics.met(here.persona, u[0], u[1]))
         return here
 
     def step(self, state: State, arm: Ints) -> Outcome:
@@ -267,7 +271,10 @@ class JourneyWorld:
         return (part for part, _ in self._slices(state))
 
     def _within_budget(self, state: State, arm: Ints) -> Ints:
-        """Contacts that the step's money pays for, in a random order of customers; the others become "no action"."""
+        """Contacts that the step's money pays for, in a random order of customers; the others become "no action".
+
+        The first that the money does not pay for ends the spending; contacts that cost nothing are always made.
+        """
         budget = self.limits.budget_per_1000 * len(state) / 1000.0
         if budget <= 0.0:
             return arm
@@ -276,7 +283,7 @@ class JourneyWorld:
             return arm
         order = np.argsort(uniforms(state.stream, state.t + 1, first=Purpose.BUDGET, count=1)[0], kind="stable")
         paid = np.zeros(len(arm), dtype=np.bool_)
-        paid[order] = np.cumsum(cost[order]) <= budget
+        paid[order] = (np.cumsum(cost[order]) <= budget) | (cost[order] == 0.0)
         return np.where(paid, arm, 0)
 
     def _tenure(self, profile: Ints, u: Floats) -> Ints:
@@ -293,7 +300,9 @@ class JourneyWorld:
         if self.settings.purchases is not None:
             law = self.settings.purchases
             rngs = [np.random.default_rng([0x1A7, self.seed, i]) for i in range(3)]
-            rate, leave, amount = (purchases.draw_customers(rng, n, law)[i] for i, rng in enumerate(rngs))
+            rate = purchases.draw_rates(rngs[0], n, law)
+            leave = purchases.draw_leaving(rngs[1], n, law)
+            amount = purchases.draw_amounts(rngs[2], n, law)
         if self.settings.contract is not None:
             theta = contracts.draw_customers(np.random.default_rng([0x1A7, self.seed, 3]), n, self.settings.contract)
         return rate, leave, amount, theta

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import poisson
 
 from simulators.journey import contracts, purchases
 from simulators.journey.named import settings_of
@@ -124,6 +125,16 @@ def test_counts_follow_poissons_law_by_hand() -> None:
         [0.0, 0.36, 0.37, 0.73, 0.74, 0.9197, 0.9810]
     )  # F(0) = .3679, F(1) = .7358, F(2) = .9197, F(3) = .9810
     assert purchases.poisson_quantile(np.ones(7), u).tolist() == [0, 0, 1, 1, 2, 3, 3]
+
+
+@pytest.mark.parametrize("mean", [29.0, 31.0, 60.0, 800.0])
+def test_counts_follow_poissons_law_where_they_are_large(mean: float) -> None:
+    """scipy's own inverse; exp(-60) is below any term that counts, exp(-800) is zero."""
+    u = np.linspace(0.0, 0.9999, 101)[1:]
+    found = purchases.poisson_quantile(np.full(len(u), mean), u)
+
+    assert found.tolist() == poisson.ppf(u, mean).astype(int).tolist()
+    assert purchases.poisson_quantile(np.array([60.0]), np.array([0.0]))[0] == 0
 
 
 @pytest.mark.parametrize(("alpha", "beta", "after_one"), [(0.668, 3.806, 0.851), (0.704, 1.182, 0.627)])

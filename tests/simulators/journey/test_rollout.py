@@ -52,6 +52,20 @@ def test_action_values_of_one_step_are_its_expected_money() -> None:
     assert abs(gap.sum()) < 4 * np.sqrt((error**2).sum())
 
 
+@pytest.mark.parametrize("name", ["telco-journey", "bank-inbound"])
+def test_action_values_are_those_of_the_moment_at_which_they_are_asked(name: str) -> None:
+    """Also at step 0: replications change what comes, not the channel and hour of now, on which q and costs depend."""
+    world = simulators.make(name, seed=1)
+    state = world.start(3_000)
+    mean, se = rollout.action_values(world, state, follow=rollout.nothing, steps=1, replications=30)
+    mask, due = world.eligible(state), world.money(state)
+    gap = (mean - mean[:, :1] - (due - due[:, :1]))[mask]
+    error = np.sqrt(se**2 + se[:, :1] ** 2)[mask]
+
+    assert np.array_equal(np.isfinite(mean), mask)
+    assert abs(gap.sum()) < 4 * np.sqrt((error**2).sum())
+
+
 def test_contacts_cost_the_future_where_they_wear() -> None:
     """Long-term values of an offer, against none, fall from no wear to high wear, with the same chances."""
     gains = []

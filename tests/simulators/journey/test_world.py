@@ -9,7 +9,7 @@ import simulators
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.eligibility import eligible
 from bandit_nba.errors import InputError, SettingsError
-from simulators.journey import JourneyWorld, rollout
+from simulators.journey import JourneyWorld, named, rollout
 from simulators.journey import world as journey_world
 from simulators.world import Outcome
 
@@ -57,6 +57,30 @@ def test_how_customers_are_cut_into_batches_changes_nothing(
     for a, b, c in zip(few.digest_arrays(), many.digest_arrays(), cut.digest_arrays(), strict=True):
         assert b.tobytes() == c.tobytes()
         assert a.tobytes() == b[:100].tobytes()
+
+
+@pytest.mark.parametrize("name", sorted(named.WORLDS))
+def test_a_customer_is_the_same_among_ten_and_among_a_thousand(name: str) -> None:
+    """Latent numbers, too: buying rates, chances of leaving, mean amounts, chances of renewal."""
+    world = simulators.make(name, seed=1)
+    few, many = world.start(10), world.start(1_000)
+
+    for a, b in zip(few.digest_arrays(), many.digest_arrays(), strict=True):
+        assert a.tobytes() == b[:10].tobytes()
+
+
+def test_contacts_that_cost_nothing_are_made_when_the_budget_is_spent() -> None:
+    """Every other customer is offered what costs 1, the others what is free; the budget pays for a tenth."""
+    overrides = {"limits": {"source": "assumption: a test", "budget_per_1000": 50.0}, "actions.gift.cost": 1.0}
+    world = simulators.make("fatigue-trap", seed=1, overrides=overrides)
+    free, gift = 1, [arm.id for arm in world.catalogue.arms].index("gift")
+    state = world.start(1_000)
+    wanted = np.where(np.arange(1_000) % 2, gift, free)
+    arm = np.where(world.eligible(state)[np.arange(1_000), wanted], wanted, 0)
+    done = world.step(state, arm).arm
+
+    assert (done == gift).sum() == 50
+    assert ((done == free) == (arm == free)).all()
 
 
 def test_the_products_rules_leave_exactly_the_eligible_arms(telco: JourneyWorld) -> None:
