@@ -2,6 +2,8 @@
 workspaces have the same secrets in each run; and no run passes whose logs or answers hold a secret.
 """
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -17,7 +19,13 @@ __all__ = [
     "pytest_testnodedown",
 ]
 
-settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "shared machine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not os.environ.get(same_secrets.OTHERS),  # the same examples in each run
+    database=None,
+)
 settings.load_profile("shared machine")
 
 

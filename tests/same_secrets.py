@@ -2,7 +2,8 @@
 
 What a test says of draws ("the audit finds nothing", "both arms were chosen") holds for nearly every salt. With a new
 one in each run of thousands of tests "nearly" is a failure every few hundred runs that nobody can repeat.
-`NBA_TEST_SALTS=TEXT` gives other ones: several runs with several texts show what depends on them.
+`NBA_TEST_SALTS=TEXT` gives other ones, and new examples of hypothesis in each run: several runs with several texts
+show what depends on them.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from bandit_nba.workspace import init, salts
 
+OTHERS = "NBA_TEST_SALTS"
 _REALLY = salts.create_secrets
 
 
@@ -25,7 +27,7 @@ class Drawn:
 
     def token_hex(self, size: int) -> str:
         self._count += 1
-        seed = f"{os.environ.get('NBA_TEST_SALTS', '')} {self._name} {self._count}"
+        seed = f"{os.environ.get(OTHERS, '')} {self._name} {self._count}"
         return hashlib.shake_256(seed.encode()).hexdigest(size)
 
 

@@ -99,9 +99,9 @@ def test_too_short_a_run_is_refused() -> None:
 
 def test_twenty_thousand_decisions_take_less_than_ten_seconds_and_learn() -> None:
     """The demonstration's size on a development world: the targets of the closed loop, and the time to tune with it."""
-    started = time.perf_counter()
+    started = time.process_time()  # of this process alone, whoever else runs beside it
     values = true_values(run(world_seed=2, n_decisions=20_000, policy=POLICY, rng_seed=0))
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
 
     assert seconds < 10.0
     assert values.closed >= 0.55

@@ -58,6 +58,9 @@ def learn(workspace: Workspace, _name: str, seconds: float) -> dict[str, object]
     loop = LearningLoop.open(workspace, database)
     loop.start()
     time.sleep(seconds)
+    give_up = time.monotonic() + 60.0
+    while not loop.status().examples and time.monotonic() < give_up:  # on a busy machine writers begin late
+        time.sleep(0.1)
     stopped = loop.stop()
     database.close()
     return {"examples": loop.status().examples, "stopped": stopped}

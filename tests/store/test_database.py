@@ -14,6 +14,7 @@ from bandit_nba.errors import SettingsError, StoreBusyError, StoreError
 from bandit_nba.store import database as module
 from bandit_nba.store.database import Database, sqlite_url
 from bandit_nba.store.tables import definitions, meta
+from tests.machine import time_lost
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -70,12 +71,12 @@ def test_a_read_is_a_snapshot_and_does_not_wait_for_writers(database: Database) 
 def test_a_write_holds_the_lock_from_its_start(database: Database, url: str, impatient: float) -> None:
     """Otherwise two transactions could both read, and one would fail when it writes."""
     other = Database.open(url)
-    with database.write():
+    with database.write(), time_lost() as lost:
         started = time.monotonic()
         with pytest.raises(StoreBusyError, match="locked by another process"), other.write():
             pass
 
-        assert impatient <= time.monotonic() - started < impatient + 1.0
+        assert impatient <= time.monotonic() - started < impatient + 1.0 + lost.seconds
     other.close()
 
 
@@ -192,14 +193,16 @@ def test_three_processes_with_two_threads_each_write_without_a_locked_database(
 ) -> None:
     """SQLite's own busy handler lets one of three such writers wait 1.8 s within 8 s, and a plain lock lets one of two
     such threads wait for ever."""
-    lines = [line for process in [start("write", url, f"p{i}", 3.0) for i in range(3)] for line in finished(process)]
+    with time_lost() as lost:
+        running = [start("write", url, f"p{i}", 3.0) for i in range(3)]
+        lines = [line for process in running for line in finished(process)]
     counts = [int(line.split()[0]) for line in lines]
     longest = [float(line.split()[1]) for line in lines]
 
     assert len(counts) == 6
     assert len(versions(database)) == sum(counts)
-    assert min(counts) > 20  # nobody starves
-    assert max(longest) < 2.0
+    assert min(counts) > min(20, max(counts) / 5)  # nobody starves, however slow the disk is
+    assert max(longest) < 2.0 + lost.seconds
     with database.read() as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
 
