@@ -6,6 +6,7 @@ from itertools import groupby
 from urllib.parse import quote
 
 from starlette.routing import Route, Router
+from starlette.types import ASGIApp
 
 from bandit_nba.online.replica import Replica
 from serve import openapi
@@ -23,6 +24,7 @@ from serve.endpoint import (
     send_reply,
 )
 from serve.personalizer import administration, events
+from serve.personalizer.errors import explained
 from serve.refusal import refused
 from serve.routes import catalogue, customers, decisions, health, metrics, models, outcomes
 from serve.routes import events as happenings
@@ -62,7 +64,7 @@ class App:
         endpoints = {path: Endpoint(list(same), doorman, traffic, tracing) for path, same in paths}
         self._plain = {path: endpoint for path, endpoint in endpoints.items() if "{" not in path}
         self._router = Router([Route(path, endpoint) for path, endpoint in endpoints.items()], redirect_slashes=False)
-        self._router.default = _no_route
+        self._router.default = _no_route(offers_personalizer=replica.workspace.service.personalizer is not None)
         self._replica = replica
 
     async def __call__(self, scope: Scope, receive: ReceiveCallable, send: SendCallable) -> None:
@@ -84,9 +86,20 @@ class App:
                 return
 
 
-async def _no_route(scope: Scope, _receive: ReceiveCallable, send: SendCallable) -> None:
-    error = refused(problems.NO_ROUTE, f"no route {scope['path'][:200]}", hint="GET /openapi.json lists all addresses")
-    await send_reply(send, reply_of(error), with_body=scope.get("method") != "HEAD")
+def _no_route(*, offers_personalizer: bool) -> ASGIApp:
+    """What answers where there is no address; Personalizer's clients hear of it in their own words."""
+
+    async def answer(scope: Scope, _receive: ReceiveCallable, send: SendCallable) -> None:
+        path = scope["path"]
+        theirs = path == events.SECOND or path.startswith(f"{events.SECOND}/")
+        hint = _NOT_OFFERED if theirs and not offers_personalizer else "GET /openapi.json lists all addresses"
+        error = refused(problems.NO_ROUTE, f"no route {path[:200]}", hint=hint)
+        await send_reply(send, (explained if theirs else reply_of)(error), with_body=scope.get("method") != "HEAD")
+
+    return answer
+
+
+_NOT_OFFERED = "service.toml has no [personalizer]; `nba init DIR --template personalizer` makes a workspace that has"
 
 
 def _documentation(operations: Sequence[Operation]) -> Operation:

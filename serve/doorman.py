@@ -123,5 +123,5 @@ def _pace(gate: Gate, grant: Grant, calls: int) -> None:
 
 _NO_KEY = "no valid key was sent"
 _NOT_ALLOWED = "this key does not open this"
-_HOW = "send `Authorization: Bearer nba_...`"
+_HOW = "send `Authorization: Bearer nba_...` or `Ocp-Apim-Subscription-Key: nba_...`"
 _LOOPBACK_ONLY = "no keys are configured, so only this machine itself is answered"

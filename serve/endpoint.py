@@ -119,6 +119,7 @@ class Endpoint:
         self._tracing = tracing
         self._doorman = doorman
         self._traffic = traffic or Traffic()
+        self._explain = next((o.explain for o in operations if o.explain is not None), reply_of)
         self.allow = ", ".join(sorted({*self.operations, *(["HEAD"] if "GET" in self.operations else [])}))
 
     async def __call__(self, scope: Scope, receive: ReceiveCallable, send: SendCallable) -> None:
@@ -157,7 +158,7 @@ class Endpoint:
         except Exception as error:  # noqa: BLE001 (the boundary: whatever happens inside, the caller hears of it)
             if call is not None and isinstance(error, msgspec.DecodeError) and operation and call.media_type == JSON:
                 error = wrong_body.told(error, call.body, operation.takes)
-            reply = (operation.explain if operation and operation.explain else reply_of)(error)
+            reply = self._explain(error)
         await send_reply(send, reply, with_body=method != "HEAD", named=named)
         name = "other" if operation is None else operation.name
         self._traffic.answered(name, reply.status, time.perf_counter() - begun)

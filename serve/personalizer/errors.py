@@ -30,6 +30,9 @@ def explained(error: Exception) -> Reply:
     """The answer that explains `error` to a Personalizer client; headers such as Retry-After stay."""
     problem, ours = problem_of(error), reply_of(error)
     status = status_told(problem.status)
-    message = ". ".join(part for part in (problem.detail or problem.title, problem.allowed, problem.hint) if part)
+    said = [problem.detail or problem.title]
+    said += [f"got {problem.got}"] if problem.got else []
+    said += [f"allowed: {problem.allowed}"] if problem.allowed else []
+    message = ". ".join(["; ".join(said), *([problem.hint] if problem.hint else [])])
     body = ErrorBody(code=_CODES.get(status, "InternalServerError"), message=message, target=problem.where or None)
     return Reply(status, msgspec.json.encode(ErrorResponse(error=body)), headers=ours.headers)

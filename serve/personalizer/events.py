@@ -75,7 +75,9 @@ class Events:
         )
         chances = await self._chances(answer)
         ranking = sorted(chances.items(), key=lambda one: -one[1])
-        ranking += [(action.id, 0.0) for action in asked.actions if action.id not in chances]
+        # Of an event that is known already its own actions are told, and of these only what is excluded.
+        beside = excluded if answer.durable is not False else {action.id for action in asked.actions}
+        ranking += [(one.id, 0.0) for one in asked.actions if one.id in beside and one.id not in chances]
         response = wire.RankResponse(
             ranking=[wire.RankedAction(id=action, probability=p) for action, p in ranking],
             event_id=event,
@@ -88,13 +90,7 @@ class Events:
         call.caller.require_channel(self.channel)
         asked = _SLOTS.decode(call.body)
         _check_ids(asked.actions)
-        first = set(asked.slots[0].excluded_actions or ())
-        # The first action is the baseline, which the first slot must be able to have.
-        order = sorted(
-            asked.actions, key=lambda action: (action.id in first, action.id != asked.slots[0].baseline_action)
-        )
-        if order[0].id in first:
-            raise InputError("excludes every action", where="slots[0].excludedActions")
+        order = _by_baseline(asked)
         known = {action.id for action in asked.actions}
         event = asked.event_id or uuid.uuid4().hex
         answer = await self._decide(
@@ -117,6 +113,9 @@ class Events:
             )
         )
         filled = {slot.id: slot.arm for slot in answer.slots} if isinstance(answer.slots, list) else {}
+        if not any(slot_name(slot.id) in filled for slot in asked.slots):
+            hint = "a new call needs a new event id"
+            raise IdConflictError("this event was ranked without these slots", where="eventId", got=event, hint=hint)
         slots = [wire.SlotResponse(id=s.id, reward_action_id=filled.get(slot_name(s.id))) for s in asked.slots]
         return Reply(201, msgspec.json.encode(wire.MultiSlotRankResponse(slots=slots, event_id=event)))
 
@@ -132,7 +131,11 @@ class Events:
 
     async def activate(self, call: Call) -> Reply:
         """Let a deferred event count."""
-        await self.replica.activate(await self._own(call))
+        event = await self._own(call)
+        try:
+            await self.replica.activate(event)
+        except UnknownIdError:
+            raise UnknownIdError("no such event", where="eventId", got=event) from None
         return Reply(204, b"")
 
     async def _tell(self, call: Call, values: Sequence[tuple[str | None, float]]) -> Reply:
@@ -167,8 +170,11 @@ class Events:
         """The event that the address names; a decision for another channel is none. One may be told of in advance."""
         call.caller.require_channel(self.channel)
         event = call.params["eventId"]
+        if len(event) > wire.MOST_ID:
+            allowed = f"at most {wire.MOST_ID} characters"
+            raise InputError("is too long", where="eventId", got=f"{len(event):,} characters", allowed=allowed)
         if await self.replica.channel_of(event) not in (None, self.channel):
-            raise UnknownIdError("no such event", where="eventId", got=event[:256])
+            raise UnknownIdError("no such event", where="eventId", got=event)
         return event
 
     async def _chances(self, answer: DecisionAnswer) -> dict[str, float]:
@@ -278,6 +284,20 @@ def _check_ids(actions: Sequence[wire.RankableAction]) -> None:
         if action.id in seen:
             raise InputError("stands twice", where=f"actions[{i}].id", got=action.id)
         seen.add(action.id)
+
+
+def _by_baseline(asked: wire.MultiSlotRankRequest) -> list[wire.RankableAction]:
+    """The actions, the slots' baselines first and in their order: a slot's baseline is the first that is left for it.
+
+    The very first is the baseline of all, which the first slot must be able to have.
+    """
+    place = {slot.baseline_action: i for i, slot in reversed(list(enumerate(asked.slots)))}
+    order = sorted(asked.actions, key=lambda action: place.get(action.id, len(place)))
+    excluded = set(asked.slots[0].excluded_actions or ())
+    first = next((action for action in order if action.id not in excluded), None)
+    if first is None:
+        raise InputError("excludes every action", where="slots[0].excludedActions")
+    return [first, *(action for action in order if action is not first)]
 
 
 def _action(action: wire.RankableAction, place: int) -> ActionRequest:
