@@ -36,9 +36,9 @@ class BakeoffWorld:
 
     def __init__(self, *, dataset: str = "sklearn.digits", seed: int = 0, noise: float = 0.0) -> None:
         if seed < 0:
-            raise InputError("seed is out of range", got=seed, allowed="0 or more")
+            raise InputError("is out of range", where="seed", got=seed, allowed="0 or more")
         if not 0.0 <= noise < 1.0:
-            raise InputError("noise is out of range", got=noise, allowed="0 to below 1")
+            raise InputError("is out of range", where="noise", got=noise, allowed="0 to below 1")
         table = load(dataset)
         rows = np.arange(len(table.label))
         if len(rows) > MOST_ROWS:

@@ -34,7 +34,7 @@ class TelcoWorld:
 
     def __init__(self, *, seed: int, horizon_s: float = 3.0, kind: TasteKind | None = None) -> None:
         if seed < 0:
-            raise InputError("seed is out of range", got=seed, allowed="0 or more")
+            raise InputError("is out of range", where="seed", got=seed, allowed="0 or more")
         rng = np.random.default_rng([0x7E1C0, seed])
         self.seed = seed
         self.customers: Customers = telco_customers()

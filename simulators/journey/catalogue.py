@@ -48,8 +48,9 @@ ASSUMED = "assumption: no limits"
 
 
 def starting(settings: JourneySettings) -> datetime.datetime:
-    """When step 0 is, in UTC."""
-    return datetime.datetime.fromisoformat(settings.start)
+    """When step 0 is; a date and time without a zone is UTC, whatever the machine's own is."""
+    found = datetime.datetime.fromisoformat(settings.start)
+    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
 
 
 def _action(offer: Offer, settings: JourneySettings, start: datetime.datetime, *, live: bool) -> Action:

@@ -143,8 +143,14 @@ class Responses:
         return found
 
 
-def level_of(responses: Responses, state: State, target: float) -> float | None:
-    """The level that has the best fixed arm, "no action" where it is not eligible, answered so often; None if none."""
+def level_of(responses: Responses, state: State, target: float) -> float:
+    """The level that has the best fixed arm, "no action" where it is not eligible, answered so often.
+
+    Raises
+    ------
+    SettingsError
+        If no level does: what customers do by themselves is more, or what contacts can gain is less.
+    """
     responses.set_level(0.0)
     mask = responses.eligible(state)
     logits = responses.base[state.profile] + responses.tables.logits[state.code] + responses.season[0]
@@ -156,6 +162,12 @@ def level_of(responses: Responses, state: State, target: float) -> float | None:
         p = kept + room * sigmoid(logits + level)
         return float(np.where(mask, p, p[:, :1])[:, 1:].mean(axis=0).max()) - target
 
-    if excess(LEVELS[0]) > 0.0 or excess(LEVELS[1]) < 0.0:
-        return None
+    least, most = (target + excess(level) for level in LEVELS)
+    if not least <= target <= most:
+        raise SettingsError(
+            "no level gives this response to the best fixed action",
+            where="uplift.best_fixed",
+            got=target,
+            allowed=f"{least:.4g} (nobody likes any action) to {most:.4g} (all like all) in this world",
+        )
     return float(brentq(excess, *LEVELS, xtol=1e-9))

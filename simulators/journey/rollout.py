@@ -13,6 +13,7 @@ import numpy as np
 
 from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.errors import InputError
+from bandit_nba.settings import nearest
 from simulators.journey.draws import Purpose, streams, uniform
 from simulators.world import Journey, JourneyState, Outcome
 
@@ -101,10 +102,13 @@ def patient(price: float) -> Policy:
 
 
 def always(arm: str) -> Policy:
-    """One arm wherever it is eligible, no action elsewhere."""
+    """One arm wherever it is eligible, no action elsewhere; refuses at its first step an arm that there is not."""
 
     def policy(world: Any, state: Any) -> Ints:
-        k = [a.id for a in world.catalogue.arms].index(arm)
+        names = [a.id for a in world.catalogue.arms]
+        if arm not in names:
+            raise InputError("no such arm", where="always", got=arm, hint=nearest(arm, names))
+        k = names.index(arm)
         return np.where(world.eligible(state)[:, k], k, 0).astype(np.int64)
 
     return policy
@@ -127,8 +131,7 @@ def play(
     """
     here = world.start(n, replication=replication) if state is None else state.copy()
     count = world.steps - here.t if steps is None else steps
-    if count < 1:
-        raise InputError("no step to play", where="steps", got=count, allowed="at least 1")
+    _must_last(world, here, count)
     size = len(here)
     money, responses, lost = np.zeros(size), np.zeros(size), np.zeros(size)
     by_step = {name: np.zeros(count) for name in ("reward", "value", "contacts", "left", "regret")}
@@ -160,6 +163,7 @@ def compare(
 
     Replications of one customer are averaged before the standard error is taken: it is over customers.
     """
+    _must_repeat(replications)
     gain = np.zeros(n)
     for replication in range(replications):
         ours = play(world, policy, n=n, steps=steps, replication=replication)
@@ -176,6 +180,8 @@ def action_values(
     All arms of a customer meet the same chances. NaN where an arm is not eligible; errors are NaN for one replication.
     `world.again` makes the replications, so that the world must have it (journey worlds do).
     """
+    _must_repeat(replications)
+    _must_last(world, state, steps)
     mask = world.eligible(state)
     rows, arms = np.nonzero(mask)
     if len(rows) > MOST_ROWS:
@@ -195,5 +201,17 @@ def action_values(
 
 
 def mean_of(sums: Floats) -> Value:
-    """Mean and standard error over customers."""
-    return Value(float(sums.mean()), float(sums.std(ddof=1) / np.sqrt(len(sums))), len(sums))
+    """Mean and standard error over customers; of one customer the error is not known, NaN."""
+    n = len(sums)
+    return Value(float(sums.mean()), float(sums.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan"), n)
+
+
+def _must_last(world: Any, state: Any, steps: int) -> None:
+    left = world.steps - state.t
+    if not 1 <= steps <= left:
+        raise InputError("cannot play so many steps", where="steps", got=steps, allowed=f"1 to {left}, what is left")
+
+
+def _must_repeat(replications: int) -> None:
+    if replications < 1:
+        raise InputError("nothing to play", where="replications", got=replications, allowed="at least 1")

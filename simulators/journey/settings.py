@@ -16,6 +16,11 @@ Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,63}$")]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Positive = Annotated[float, Meta(gt=0.0, le=1e9)]
 NotNegative = Annotated[float, Meta(ge=0.0, le=1e9)]
+Chance = Annotated[float, Meta(ge=0.0, lt=1.0)]
+Logit = Annotated[float, Meta(ge=-300.0, le=300.0)]
+Tilt = Annotated[float, Meta(ge=-50.0, le=50.0)]
+Product = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$|^$")]
+StepNumber = Annotated[int, Meta(ge=0, le=10_000)]
 Source = Annotated[str, Meta(min_length=10)]
 Stage = Literal["prospect", "onboarding", "active", "loyal", "at_risk", "churned", "won_back"]
 UpliftType = Literal["persuadable", "sure_thing", "lost_cause", "do_not_disturb"]
@@ -26,7 +31,7 @@ class NumberFact(Settings, frozen=True, kw_only=True):
     """A number drawn log-normally around `median`, `spread` the standard deviation of its logarithm."""
 
     median: Positive
-    spread: NotNegative = 0.3
+    spread: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.3
 
 
 class Persona(Settings, frozen=True, kw_only=True):
@@ -69,7 +74,7 @@ class Touchpoint(Settings, frozen=True, kw_only=True):
     consent: Share = 1.0
     quiet_from: Annotated[int, Meta(ge=0, le=24)] = 0
     quiet_until: Annotated[int, Meta(ge=0, le=24)] = 0
-    appeal: float = 0.0
+    appeal: Logit = 0.0
     delays: Annotated[tuple[DelayPart, ...], Meta(min_length=1)]
 
 
@@ -89,16 +94,16 @@ class Offer(Settings, frozen=True, kw_only=True):
     cost: NotNegative = 0.0
     margin: NotNegative = 0.0
     channels: tuple[Name, ...] = ()
-    owned_as: str = ""
+    owned_as: Product = ""
     stages: tuple[Stage, ...] = ("onboarding", "active", "loyal", "at_risk", "won_back")
-    needs: str = ""
+    needs: Product = ""
     event: str = ""
     only_in_event: bool = False
-    boost: float = 0.0
-    appeal: float | None = None
+    boost: Logit = 0.0
+    appeal: Logit | None = None
     protects_weeks: NotNegative = 0.0
-    arrives: Annotated[int, Meta(ge=0)] = 0
-    retires: int | None = None
+    arrives: StepNumber = 0
+    retires: StepNumber | None = None
     features: Mapping[str, Feature] = {}
 
 
@@ -135,13 +140,13 @@ class Uplift(Settings, frozen=True, kw_only=True):
     """
 
     source: Source
-    organic: Mapping[UpliftType, Share]
+    organic: Mapping[UpliftType, Chance]
     gain: Mapping[UpliftType, Share]
     harm: Mapping[UpliftType, Share]
     best_fixed: Annotated[float, Meta(gt=0.0, lt=0.9)]
     heterogeneity: NotNegative = 1.0
-    type_sharpness: NotNegative = 1.0
-    stages: Mapping[Stage, float] = {}
+    type_sharpness: Annotated[float, Meta(ge=0.0, le=50.0)] = 1.0
+    stages: Mapping[Stage, Logit] = {}
 
 
 class Fatigue(Settings, frozen=True, kw_only=True):
@@ -169,8 +174,8 @@ class Retention(Settings, frozen=True, kw_only=True):
     fatigue: NotNegative = 0.0
     protection: NotNegative = 0.0
     loyal: NotNegative = 0.0
-    leave_per_week: Share = 0.0
-    win_back_per_week: Share = 0.0
+    leave_per_week: Chance = 0.0
+    win_back_per_week: Chance = 0.0
     risk_above: Positive = 1.5
 
 
@@ -186,8 +191,8 @@ class Care(Settings, frozen=True, kw_only=True):
 class LifeEvent(Settings, frozen=True, kw_only=True):
     """A kind of event: a Poisson process of `per_year`, open for `window_weeks`.
 
-    trait: a fact (a number, or a flag or "fact=value") that makes it likelier, rate x exp(weight x standardised trait).
-    season_peak_week: of the year, with `season_amplitude`.
+    trait: a fact (a number, or "fact=value", "fact=true") that makes it likelier: rate x exp(weight x standardised
+    trait), divided by the mean of that over the population, so that `per_year` stays the mean.
     """
 
     name: Name
@@ -195,7 +200,7 @@ class LifeEvent(Settings, frozen=True, kw_only=True):
     per_year: NotNegative
     window_weeks: Positive
     trait: str = ""
-    weight: float = 0.0
+    weight: Tilt = 0.0
 
 
 class Calendar(Settings, frozen=True, kw_only=True):
@@ -204,7 +209,7 @@ class Calendar(Settings, frozen=True, kw_only=True):
     source: Source
     yearly_amplitude: NotNegative = 0.0
     peak_week: NotNegative = 50.0
-    weekdays: tuple[float, ...] = ()
+    weekdays: tuple[Logit, ...] = ()
 
 
 class Drift(Settings, frozen=True, kw_only=True):

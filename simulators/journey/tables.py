@@ -170,7 +170,3 @@ def _check(
         if offer.needs and offer.needs not in products:
             hint = nearest(offer.needs, products)
             raise SettingsError("unknown product", where=f"{place}.needs", got=offer.needs, hint=hint)
-    for kind, names in (("action", [o.id for o in settings.actions]), ("touchpoint", channels), ("life event", events)):
-        twice = [name for name in names if list(names).count(name) > 1]
-        if twice:
-            raise SettingsError(f"a {kind} stands twice", got=twice[0])

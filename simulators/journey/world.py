@@ -7,10 +7,11 @@ import numpy as np
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.decide.batch import Requests
 from bandit_nba.decide.columns import Bools, Coded, Column, Facts, Floats, Ints
-from bandit_nba.errors import InputError, SettingsError
+from bandit_nba.errors import InputError
 from simulators.journey import contracts, purchases
 from simulators.journey.calendar import season
 from simulators.journey.catalogue import ASSUMED, journey_catalogue, starting
+from simulators.journey.contradictions import contradictions
 from simulators.journey.delays import ChannelDelays
 from simulators.journey.draws import Purpose, episode, streams, uniforms
 from simulators.journey.drift import drifting
@@ -46,7 +47,9 @@ class JourneyWorld:
 
     def __init__(self, settings: JourneySettings, *, seed: int, name: str = "journey") -> None:
         if seed < 0:
-            raise InputError("seed is out of range", got=seed, allowed="0 or more")
+            raise InputError("is out of range", where="seed", got=seed, allowed="0 or more")
+        for problem in contradictions(settings):
+            raise problem
         self.name, self.settings, self.seed = name, settings, seed
         rng = np.random.default_rng([0x10E7, seed])
         self.people = population(settings, rng)
@@ -100,8 +103,10 @@ class JourneyWorld:
         Raises
         ------
         InputError
-            If there are no customers.
+            If there are no customers, or a number is not whole.
         """
+        whole("n", n)
+        whole("replication", replication)
         if n < 1:
             raise InputError("a world needs customers", where="n", got=n, allowed="at least 1")
         people, tables_, settings = self.people, self.tables, self.settings
@@ -220,6 +225,9 @@ class JourneyWorld:
         """
         if state.t >= self.steps:
             raise InputError("the episode is over", where="step", got=state.t, allowed=f"0 to {self.steps - 1}")
+        if not isinstance(arm, np.ndarray) or not np.issubdtype(arm.dtype, np.integer):
+            kind = arm.dtype if isinstance(arm, np.ndarray) else type(arm).__name__
+            raise InputError("holds no whole numbers", where="arm", got=str(kind), allowed="an int64 array (N,)")
         if arm.shape != (len(state),):
             raise InputError("one arm for each customer", where="arm", got=arm.shape, allowed=f"({len(state)},)")
         self.responses.check(state, arm)
@@ -311,15 +319,19 @@ class JourneyWorld:
         """The level at which the best fixed action is answered as often as the settings say, at the start."""
         target = self.settings.uplift.best_fixed
         state = self.start(CALIBRATED_ON)
-        found = level_of(self.responses, state, target)
-        if found is None:
-            raise SettingsError(
-                "no level gives this response to the best fixed action",
-                where="uplift.best_fixed",
-                got=target,
-                allowed="above the organic responses, below what gains allow",
-            )
-        return found
+        return level_of(self.responses, state, target)
+
+
+def whole(name: str, number: object) -> None:
+    """Refuse what is no whole number.
+
+    Raises
+    ------
+    InputError
+        If it is not; a truth value is none.
+    """
+    if isinstance(number, bool) or not isinstance(number, int | np.integer):
+        raise InputError("is no whole number", where=name, got=number, allowed="an int")
 
 
 def _joined(parts: list[Outcome]) -> Outcome:
