@@ -48,9 +48,9 @@ class Caller:
         return self.grant is not None and bool(self.grant.channels)
 
     def charge(self, calls: int) -> None:
-        """Count further calls that one request makes: a page of items counts by item."""
+        """Count further calls that one request makes, beside the one it was let in for: a page counts by item."""
         if self.grant is not None and self.gate is not None and calls > 0:
-            _pace(self.gate, self.grant, calls)
+            _pace(self.gate, self.grant, calls, taken=1)
 
 
 ANYBODY = Caller()
@@ -115,13 +115,15 @@ def _sent(headers: Mapping[bytes, bytes]) -> str:
     return headers.get(SUBSCRIPTION_KEY, b"").decode("latin-1")
 
 
-def _pace(gate: Gate, grant: Grant, calls: int) -> None:
-    wait = gate.wait_s(grant, calls=calls)
+def _pace(gate: Gate, grant: Grant, calls: int, *, taken: int = 0) -> None:
+    wait = gate.wait_s(grant, calls=calls, taken=taken)
     if wait > 0.0:
-        raise refused(problems.TOO_MANY, "this key has no calls left for now", headers=retry_after(wait))
+        headers = retry_after(wait)
+        raise refused(problems.TOO_MANY, "this key has no calls left for now", hint=_LATER, headers=headers)
 
 
 _NO_KEY = "no valid key was sent"
 _NOT_ALLOWED = "this key does not open this"
 _HOW = "send `Authorization: Bearer nba_...` or `Ocp-Apim-Subscription-Key: nba_...`"
+_LATER = "Retry-After says in how many seconds there are more; each item of a page is a call"
 _LOOPBACK_ONLY = "no keys are configured, so only this machine itself is answered"

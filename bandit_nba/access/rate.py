@@ -22,18 +22,20 @@ class Bucket:
         """A bucket that nobody has drawn from."""
         return cls(rate_per_s, max(1.0, rate_per_s), now_s)
 
-    def take(self, *, now_s: float, calls: int = 1) -> float:
+    def take(self, *, now_s: float, calls: int = 1, taken: int = 0) -> float:
         """Take `calls` tokens; the seconds to wait where there are not enough, and 0 if they were taken.
 
         More calls than the bucket can ever hold at once take all of a full bucket and leave it in debt, so that the
-        average stays what it should be and no page is refused for good.
+        average stays what it should be and no page is refused for good. taken: tokens that the same request took when
+        it was let in; they count as if they were still there, and are given back where it is refused after all.
         """
         size = max(1.0, self.rate_per_s)
         self.tokens = min(size, self.tokens + max(0.0, now_s - self.at_s) * self.rate_per_s)
         self.at_s = max(self.at_s, now_s)
-        wanted = min(float(calls), size)
-        if self.tokens < wanted:
-            return (wanted - self.tokens) / self.rate_per_s
+        wanted, there = min(float(calls + taken), size), self.tokens + taken
+        if there < wanted:
+            self.tokens = min(size, there)
+            return (wanted - there) / self.rate_per_s
         self.tokens -= calls
         return 0.0
 

@@ -106,14 +106,15 @@ class Gate:
                 ring.met[sent] = grant
         return grant if grant is not None and grant.live(self._clock()) else None
 
-    def wait_s(self, grant: Grant, *, calls: int = 1) -> float:
-        """Seconds until the key may make `calls` more calls; 0 if they count as made now."""
+    def wait_s(self, grant: Grant, *, calls: int = 1, taken: int = 0) -> float:
+        """Seconds until the key may make `calls` more calls; 0 if they count as made now. taken: see `Bucket.take`."""
         if grant.rate_per_s is None and grant.per_day is None:
             return 0.0
         with self._counting:
             wait = self._quota_wait_s(grant, calls)
             if wait == 0.0 and grant.rate_per_s is not None:
-                wait = self._bucket(grant.key_id, grant.rate_per_s).take(now_s=time.monotonic(), calls=calls)
+                bucket = self._bucket(grant.key_id, grant.rate_per_s)
+                wait = bucket.take(now_s=time.monotonic(), calls=calls, taken=taken)
             if wait == 0.0 and grant.per_day is not None:
                 self._uncounted[grant.key_id] += calls
             return wait

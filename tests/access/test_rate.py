@@ -37,6 +37,24 @@ def test_a_page_larger_than_the_bucket_is_let_through_and_paid_for_later():
     assert bucket.take(now_s=9.2) == 0.0
 
 
+@pytest.mark.parametrize("rate", [0.5, 5.0, 10.0])
+@pytest.mark.parametrize("size", [2, 6, 100])
+def test_a_page_that_waits_as_long_as_it_is_told_to_is_let_through(rate: float, size: int):
+    """A request takes one call at the door and the others once its page is read."""
+    bucket = Bucket.full(rate, now_s=0.0)
+    bucket.take(now_s=0.0, calls=3 if rate > 3 else 1)
+    now_s, refusals = 0.0, 0
+    for _ in range(100):
+        wait_s = bucket.take(now_s=now_s) or bucket.take(now_s=now_s, calls=size - 1, taken=1)
+        if not wait_s:
+            break
+        now_s, refusals = now_s + wait_s * (1 + 1e-9), refusals + 1
+
+    assert not wait_s
+    assert refusals <= 2
+    assert bucket.tokens <= max(1.0, rate) - size + 1e-6  # all of it was paid for
+
+
 def test_a_clock_that_jumps_back_neither_gives_nor_takes():
     bucket = Bucket.full(1.0, now_s=100.0)
 

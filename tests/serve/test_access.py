@@ -173,6 +173,17 @@ def test_pace_and_quota_say_when_to_come_again(client: Client, keys: Keys) -> No
     assert statuses == [201, 429]
 
 
+def test_a_page_larger_than_the_pace_is_let_through_after_the_wait_that_was_told(client: Client, keys: Keys) -> None:
+    key = keys.make("decide", rate_per_s=0.5).text
+    page = [{"channel": "web"} for _ in range(4)]
+
+    first = asyncio.run(client.post("/v1/decisions/batch", page, headers=bearer(key)))
+    again = asyncio.run(client.post("/v1/decisions/batch", page, headers=bearer(key)))
+    assert [first.status, again.status] == [201, 429]
+    assert 1 <= int(again.headers["retry-after"]) <= 8  # three of debt and one to begin with, less what has passed
+    assert "each item of a page" in again.json["hint"]
+
+
 def test_the_key_of_a_retired_service_is_taken_in_its_own_header(client: Client, keys: Keys) -> None:
     headers = {**JSON, "ocp-apim-subscription-key": keys.make("decide").text}
 
