@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bandit_nba.cli.failure import reported
-from bandit_nba.cli.printing import print_json, utc
+from bandit_nba.cli.printing import print_json, quoted, utc
 
 
 @reported
@@ -56,7 +56,7 @@ def backup(
     decisions = next(table.rows for table in made.tables if table.name == "decisions")
     counted = f"{decisions:,} {'decision' if decisions == 1 else 'decisions'}"
     print(f"{target}: {counted}, {made.rows:,} rows, {len(made.files)} files, {size:,.1f} MB")
-    print(f"As of {utc(made.at)}. Restore: nba restore {target} NEW_DIR --salts FILE")
+    print(f"As of {utc(made.at)}. Restore: nba restore {quoted(target)} NEW_DIR --salts FILE")
     if salts is None:
         print(
             "Warning: without the secrets no logged draw can be audited and no customer is recognised again. "

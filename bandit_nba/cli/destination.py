@@ -1,18 +1,25 @@
 """Where a command is to write, looked at before the work, which may take long."""
 
 import os
+import tempfile
 from pathlib import Path
 
 from bandit_nba.errors import InputError
 
+_FILE = "a file stands there, or on the way to it"
+_OPEN = "name a place that is open to you"
 
-def writable(path: Path | None, *, option: str) -> None:
-    """Refuse a file that cannot be written there; None is none.
+_OF_A_WORKSPACE = ("data", "secrets", "training", "catalogue.toml", "rewards.toml", "policy.toml", "service.toml")
+
+
+def writable(path: Path | None, *, option: str, workspace: Path | None = None) -> None:
+    """Refuse a file that cannot be written there, or would be written over what the workspace lives on; None is none.
 
     Raises
     ------
     InputError
-        If its directory is not there or closed to us, or a directory stands at its place.
+        If its directory is not there or closed to us, a directory stands at its place, or it is the workspace's store,
+        one of its secrets or settings, or lies among them.
     """
     if path is None:
         return
@@ -21,5 +28,34 @@ def writable(path: Path | None, *, option: str) -> None:
         raise InputError("there is no such directory", where=option, got=str(parent), hint="make it first")
     if path.is_dir():
         raise InputError("is a directory", where=option, got=str(path), allowed="a file's name")
+    if workspace is not None:
+        place, top = path.resolve(), workspace.resolve()
+        if place.is_relative_to(top) and place.relative_to(top).parts[0] in _OF_A_WORKSPACE:
+            raise InputError("belongs to the workspace; nothing is written over it", where=option, got=str(path))
     if not os.access(path if path.exists() else parent, os.W_OK):
-        raise InputError("cannot be written", where=option, got=str(path), hint="name a place that is open to you")
+        raise InputError("cannot be written", where=option, got=str(path), hint=_OPEN)
+
+
+def folder(name: str, *, option: str) -> Path:
+    """The folder of this name, made where it is not there, in which files can be written.
+
+    Raises
+    ------
+    InputError
+        If the name is empty, a file stands at its place or on the way to it, or it is closed to us.
+    """
+    if not name:
+        raise InputError("is empty", where=option, got=name, allowed="a folder's name", hint='"." is where you are')
+    path = Path(name)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except (FileExistsError, NotADirectoryError):
+        where_to = "a folder, or the name of one that is not there yet"
+        raise InputError("is no folder", where=option, got=name, allowed=where_to, hint=_FILE) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        allowed = "a folder in which files can be written"
+        raise InputError(f"cannot be written ({why})", where=option, got=name, allowed=allowed, hint=_OPEN) from None
+    return path

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bandit_nba.cli.destination import folder
 from bandit_nba.cli.failure import reported
 
 app = typer.Typer()
@@ -43,7 +44,7 @@ def run_one(
     name: Annotated[str, typer.Argument(help="The experiment.", metavar="NAME")],
     *,
     workers: Annotated[int, typer.Option(min=1, help="Processes; 1 needs no Ray.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="Where results go; results/NAME if left out.")] = None,
+    out: Annotated[str | None, typer.Option(help="Where results go; results/NAME if left out.", metavar="PATH")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="At most so many seeds of each scenario.")] = None,
     profile: Annotated[str, typer.Option(help="A smaller form that the sweep declares, such as quick.")] = "",
     address: Annotated[str, typer.Option(help="A Ray cluster; left out: this machine.")] = "",
@@ -77,8 +78,9 @@ def run_one(
     from experiments.runner.sweep import cells, on_world, sweep_of
 
     sweep = on_world(sweep_of(name), world) if world else sweep_of(name)
-    place = out or RESULTS / (f"{name}-{Path(world).stem}" if world else name)
     runs = cells(sweep, profile=profile, seeds=seeds)
+    usual = RESULTS / (f"{name}-{Path(world).stem}" if world else name)
+    place = folder(str(usual) if out is None else out, option="--out")
     started = time.monotonic()
     columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[live]}"), console=Console(stderr=True)) as progress:

@@ -1,5 +1,6 @@
 """How a command fails: one clear block on stderr, a JSON problem on stdout where JSON was asked for, exit code 2."""
 
+import errno
 import functools
 import sys
 from collections.abc import Callable
@@ -8,20 +9,29 @@ from typing import ParamSpec
 import typer
 
 from bandit_nba.cli.printing import print_json
-from bandit_nba.errors import NbaError
+from bandit_nba.errors import NbaError, StoreError
 
 P = ParamSpec("P")
 
 WRONG_INPUT = 2
 
+_REFUSALS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO),
+    *(errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE),
+}
+"""What no command can help: no room, no right, no working disk."""
+
 
 def reported(command: Callable[P, None]) -> Callable[P, None]:
-    """A command whose `NbaError`s are told to people, and with `as_json=True` to machines; bugs keep their trace."""
+    """A command whose errors are told to people, and with `as_json=True` to machines; bugs keep their trace.
+
+    Errors are `NbaError`s, and what the machine refuses.
+    """
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            command(*args, **kwargs)
+            _told(command, *args, **kwargs)
         except NbaError as error:
             print(block(error), file=sys.stderr)
             if kwargs.get("as_json") is True:
@@ -29,6 +39,22 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(WRONG_INPUT) from None
 
     return run
+
+
+def _told(command: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """The command, with what the machine refuses (a full disk, a closed directory) as an `NbaError`.
+
+    Raises
+    ------
+    StoreError
+    """
+    try:
+        command(*args, **kwargs)
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        where = str(error.filename or "")
+        raise StoreError(f"the machine refused ({error.strerror or error})", where=where) from error
 
 
 def block(error: NbaError) -> str:

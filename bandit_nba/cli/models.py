@@ -9,7 +9,7 @@ import typer
 
 from bandit_nba.cli.failure import as_dict, block, reported
 from bandit_nba.cli.opened import caller, opened
-from bandit_nba.cli.printing import print_json, utc
+from bandit_nba.cli.printing import print_json, quoted, utc
 from bandit_nba.errors import InputError, ModelError, UnknownIdError
 
 if TYPE_CHECKING:
@@ -139,7 +139,9 @@ def publish(
 
     if bool(version) == newest:
         raise InputError(
-            "name a model, or say --newest", where="nba models publish", hint=f"nba models list {directory} names them"
+            "name a model, or say --newest",
+            where="nba models publish",
+            hint=f"nba models list {quoted(directory)} names them",
         )
     with opened(directory) as (workspace, database):
         if newest:
@@ -242,7 +244,7 @@ def _tell(changes: "Sequence[Change]", *, follows: bool, directory: Path) -> Non
     for change in changes:
         print(f"  {_in_words(change)}")
     if not follows:
-        print(f"\nThe learner's newer models do not serve until: nba models publish {directory} --newest")
+        print(f"\nThe learner's newer models do not serve until: nba models publish {quoted(directory)} --newest")
 
 
 def _in_words(change: "Change") -> str:

@@ -1,6 +1,8 @@
-"""What commands print alike: JSON for machines, and moments."""
+"""What commands print alike: JSON for machines, moments, and paths in commands to copy."""
 
 import datetime
+import shlex
+from pathlib import Path
 
 
 def print_json(content: object) -> None:
@@ -13,3 +15,8 @@ def print_json(content: object) -> None:
 def utc(at_s: float) -> str:
     """Seconds since the epoch as an ISO-8601 moment in UTC."""
     return datetime.datetime.fromtimestamp(at_s, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def quoted(path: Path) -> str:
+    """A path as a shell reads it, also one with blanks."""
+    return shlex.quote(str(path))

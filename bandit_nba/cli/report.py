@@ -47,8 +47,8 @@ def report(
     from bandit_nba.workspace import open_workspace
 
     workspace = open_workspace(directory)
-    writable(out, option="--out")
-    writable(json, option="--json")
+    writable(out, option="--out", workspace=directory)
+    writable(json, option="--json", workspace=directory)
     rng = np.random.default_rng(seed)
     made = build(workspace, policy or [], segment=segment, alpha=alpha, now_s=time.time(), rng=rng)
     document = msgspec.json.format(msgspec.json.encode(as_document(made)), indent=2)

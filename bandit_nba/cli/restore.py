@@ -7,7 +7,7 @@ import typer
 
 from bandit_nba.cli.backup import rows_done
 from bandit_nba.cli.failure import reported
-from bandit_nba.cli.printing import print_json, utc
+from bandit_nba.cli.printing import print_json, quoted, utc
 
 
 @reported
@@ -78,7 +78,7 @@ def restore(
     if made.replaced is not None:
         print(f"What stood there is in {made.replaced}.")
     if made.has_secrets:
-        print(f"Check it: nba audit {directory}")
+        print(f"Check it: nba audit {quoted(directory)}")
     else:
         print(
             f"Warning: the workspace has no secrets yet, and cannot be opened. Put them into {directory}/secrets/"

@@ -67,7 +67,7 @@ def search(
     from bandit_nba.workspace import open_workspace
 
     workspace = open_workspace(directory)
-    writable(out, option="--out")
+    writable(out, option="--out", workspace=directory)
     policies = space(
         workspace.policy,
         workspace.catalogue.facts,

@@ -9,7 +9,7 @@ import typer
 
 from bandit_nba.cli.failure import reported
 from bandit_nba.cli.opened import caller
-from bandit_nba.cli.printing import print_json, utc
+from bandit_nba.cli.printing import print_json, quoted, utc
 
 if TYPE_CHECKING:
     from bandit_nba.decide.policy import Policy
@@ -207,4 +207,4 @@ def _show(found: "Outcome", directory: Path) -> None:
         print(f"left out {one.decision} ({one.reason}): {one.why}")
     if len(found.failed) > 20:
         print(f"... and {len(found.failed) - 20:,} more")
-    print(f"It does not serve yet: nba models publish {directory} {manifest.version}")
+    print(f"It does not serve yet: nba models publish {quoted(directory)} {manifest.version}")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from bandit_nba.decide.columns import Floats
-from bandit_nba.errors import InputError
+from bandit_nba.errors import InputError, StoreError
 from bandit_nba.evaluate.exclusion import closes_at, why_left_out
 from bandit_nba.evaluate.formats.obp import to_obp
 from bandit_nba.evaluate.formats.tables import FIELDS
@@ -65,6 +66,8 @@ def export_log(
         If `train` is asked of another format than dsjson.
     RefusedError
         If nothing has matured, for "obp".
+    StoreError
+        If the store cannot be read, or the file cannot be written.
     """
     if train and kind != "dsjson":
         raise InputError("only dsjson lines can teach VW", where="--train", got=kind, allowed="--format dsjson")
@@ -186,12 +189,22 @@ def _columns(chunk: LogChunk, kept: Sequence[int], reward: Floats) -> dict[str, 
 
 @contextlib.contextmanager
 def _whole(out: Path) -> Iterator[Path]:
-    """A file beside `out` that takes its place once it is complete and on disk."""
-    temporary = out.with_name(f".{out.name}.part")
+    """A file beside `out` that takes its place once it is complete and on disk; of its own, whoever else exports there.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written, as on a full disk. What stood at `out` stays.
+    """
+    temporary = out.with_name(f".{uuid.uuid4().hex}.part")
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(out)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise StoreError(f"the file cannot be written ({why}); nothing was changed", where=str(out)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from bandit_nba.workspace import init_workspace
+from bandit_nba.store.database import Database
+from bandit_nba.workspace import init_workspace, open_workspace
 from tests.command import nba
+from tests.full_disk import most_bytes
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +59,42 @@ def test_an_experiment_that_is_none_is_named(tmp_path: Path) -> None:
         refused = nba("experiment", command, "dely", "--out", tmp_path / "x")
         assert refused.exit_code == 2
         assert 'did you mean "delay"' in refused.stderr
+
+
+@pytest.mark.parametrize("place", ["data/nba.db", "data/archive/x", "secrets/salts.toml", "policy.toml", "x/../data/x"])
+def test_nothing_is_written_over_what_a_workspace_lives_on(shop: Path, place: str) -> None:
+    (shop / "x").mkdir(exist_ok=True)
+    (shop / "data" / "archive").mkdir(parents=True, exist_ok=True)
+    Database.open(open_workspace(shop).database_url).close()
+    before = {path: path.read_bytes() for path in shop.rglob("*") if path.is_file()}
+    log = shop / "x" / "log.csv"
+    for command in (("export", shop, "--format", "csv", "--out"), ("import", shop, log, "--rejects")):
+        log.write_text("arm,propensity,reward\n")
+        refused = nba("log", *command, shop / place)
+
+        assert refused.exit_code == 2
+        assert "belongs to the workspace" in refused.stderr
+    log.unlink()
+    assert {path: path.read_bytes() for path in shop.rglob("*") if path.is_file()} == before
+
+
+def test_rejected_rows_never_replace_the_log_that_they_are_from(shop: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("arm,propensity,reward\nnobody,2,1\n")
+    (tmp_path / "same").symlink_to(log)
+    for name in ("log.csv", "same"):
+        refused = nba("log", "import", shop, log, "--channel", "web", "--rejects", tmp_path / name)
+
+        assert refused.exit_code == 2
+        assert "is the log itself" in refused.stderr
+    assert log.read_text() == "arm,propensity,reward\nnobody,2,1\n"
+
+
+def test_a_disk_without_room_is_told_plainly(shop: Path, tmp_path: Path) -> None:
+    Database.open(open_workspace(shop).database_url).close()
+    log = tmp_path / "log.csv"
+    log.write_text("arm,propensity,reward\n" + "nobody,2,1\n" * 2_000)
+    with most_bytes(100_000):  # enough for what the store needs
+        rejects = nba("log", "import", shop, log, "--rejects", tmp_path / "rejects", "--json")
+    assert (rejects.exit_code, "the machine refused (File too large)" in rejects.stderr) == (2, True)
+    assert msgspec.json.decode(rejects.stdout)["problem"]["kind"] == "StoreError"

@@ -1,6 +1,7 @@
 """Logs from elsewhere: every row is kept, known, left out by its own log or rejected with row, field and reason."""
 
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -204,6 +205,19 @@ def test_a_table_with_propensities_warms_the_learner_and_can_be_judged(shop, tmp
     found = judge_workspace(shop, now_s=NOW_S, fixed=["alpha"], rng=np.random.default_rng(0))
     assert found.judged == 400
     assert found.imported == {}  # those came before
+
+
+def test_a_file_whose_name_is_no_unicode_is_called_by_what_can_be_said(shop, tmp_path):
+    file = tmp_path / os.fsdecode(b"caf\xe9.csv")
+    file.write_text("arm,propensity,reward\nalpha,0.5,1\n")
+    result = command.nba("log", "import", str(shop), str(file), "--channel", "web", "--start", "2023-11-15", "--json")
+
+    assert result.exit_code == 0, result.output
+    database = Database.open(open_workspace(shop).database_url)
+    with database.read() as connection:
+        kept = connection.execute(sa.select(decisions.c.id, decisions.c.origin)).all()
+    database.close()
+    assert kept == [("caf?.csv:1", "caf?.csv")]
 
 
 def test_the_audit_makes_again_what_was_made_here(shop, tmp_path):

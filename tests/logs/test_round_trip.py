@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import vowpal_wabbit_next as vw
 
+from bandit_nba.errors import StoreError
 from bandit_nba.evaluate.formats import read_file, rows_of
 from bandit_nba.evaluate.stored import read_log
 from bandit_nba.learn.sparse import SparseWeights
@@ -15,6 +16,7 @@ from bandit_nba.online.definitions import register
 from bandit_nba.store.archive.close import archive_days
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import open_workspace
+from tests.full_disk import most_bytes
 from tests.logs import rich_world
 
 N = 600
@@ -138,3 +140,31 @@ def test_obp_dictionaries_hold_the_same_log(shop, tmp_path):
         assert chosen.tolist() == feedback["pscore"].tolist()
         assert np.allclose(feedback["pi_b"].sum(axis=1), 1.0)
         assert feedback["context"].shape == (N, len(feedback["context_names"]))
+
+
+@pytest.mark.parametrize("kind", ["dsjson", "parquet", "csv", "obp"])
+def test_a_file_that_cannot_be_written_leaves_what_was_there(shop, tmp_path, kind):
+    (tmp_path / "log").write_bytes(b"before")
+    database = Database.open(open_workspace(shop).database_url)
+    with database.read() as connection:
+        connection.exec_driver_sql("SELECT 1 FROM decisions")  # what SQLite needs beside the store is there from now on
+        with most_bytes(1_000), pytest.raises(StoreError, match="file cannot be written"):
+            exported(shop, tmp_path / "log", kind)
+    database.close()
+
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("log", b"before")]
+
+
+@pytest.mark.parametrize("kind", ["dsjson", "parquet", "csv"])
+def test_two_exports_into_one_file_at_once_are_each_whole(shop, tmp_path, kind):
+    alone = exported(shop, tmp_path / "alone", kind).read_bytes()
+    within: list[bytes] = []
+
+    def another(_rows: int) -> None:
+        within.append(exported(shop, tmp_path / "log", kind).read_bytes())
+
+    outer = exported(shop, tmp_path / "log", kind, progress=another).read_bytes()
+
+    assert within
+    assert {outer, *within} == {alone}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone", "log"]

@@ -21,14 +21,15 @@ from tests.workspace.shop import Shop, archived, shop_at, wait
 
 
 def test_back_up_and_restore_by_command(shop: Shop, tmp_path: Path) -> None:
-    made = nba("backup", shop.workspace.path, tmp_path / "backup", "--salts", tmp_path / "salts.toml")
+    made = nba("backup", shop.workspace.path, tmp_path / "back up", "--salts", tmp_path / "salts.toml")
     assert made.exit_code == 0, made.output
     assert "200 decisions" in made.output
     assert "Warning" not in made.output
-    checked = nba("restore", tmp_path / "backup", tmp_path / "again", "--verify")
+    assert f"nba restore '{tmp_path}/back up' NEW_DIR" in made.output
+    checked = nba("restore", tmp_path / "back up", tmp_path / "again", "--verify")
     assert "sound" in checked.output
     assert not (tmp_path / "again").exists()
-    restored = nba("restore", tmp_path / "backup", tmp_path / "again", "--salts", tmp_path / "salts.toml", "--json")
+    restored = nba("restore", tmp_path / "back up", tmp_path / "again", "--salts", tmp_path / "salts.toml", "--json")
     assert restored.exit_code == 0, restored.output
 
     again = shop_at(tmp_path / "again", shop.clock)

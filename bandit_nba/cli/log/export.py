@@ -72,7 +72,7 @@ def _export(directory: Path, *, kind: Format, out: Path, train: bool, silent: bo
     from bandit_nba.workspace import open_workspace
 
     workspace = open_workspace(directory)
-    writable(out, option="--out")
+    writable(out, option="--out", workspace=directory)
     database = Database.open(workspace.database_url, create=False)
     try:
         with database.read() as connection:

@@ -76,7 +76,7 @@ def import_log(
         file,
         kind=kind,
         mapping=parsed_mapping(mapping or ()),
-        origin=origin or file.name[:64],
+        origin=origin or file.name[:64].encode("utf-8", "replace").decode(),  # a name may be any bytes
         channel=channel,
         inline=inline,
         start=start,
@@ -117,6 +117,7 @@ def _import(
     # Imported here: `nba --help` must not load numpy, pyarrow and the database.
     import time
 
+    from bandit_nba.errors import InputError
     from bandit_nba.evaluate.formats import rows_of
     from bandit_nba.logs.importing import import_rows
     from bandit_nba.online.definitions import register
@@ -124,7 +125,9 @@ def _import(
     from bandit_nba.workspace import open_workspace
 
     workspace = open_workspace(directory)
-    writable(rejects, option="--rejects")
+    writable(rejects, option="--rejects", workspace=directory)
+    if rejects.exists() and rejects.samefile(file):
+        raise InputError("is the log itself", where="--rejects", got=str(rejects), allowed="another file")
     database = Database.open(workspace.database_url)
     try:
         workspace = register(workspace, database)

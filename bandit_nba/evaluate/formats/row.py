@@ -1,6 +1,7 @@
 """One logged decision as a file tells it, and what is wrong with those that cannot be used."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,12 @@ TOLERANCE = 1e-6
 MOST_REWARD = 1e6
 _ALONE = "1, or more arms to choose from; a column of possible arms goes by --mapping arms=COLUMN"
 MOST_TEXT = 256
+
+LEAST_PROPENSITY = 1e-12
+"""What is less likely is never seen; its weight would swamp all others, and below 1e-308 be no number."""
+
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, which no id may have over HTTP either, and halves of surrogate pairs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +112,11 @@ def distribution(
 
 
 def checked_propensity(value: object) -> float:
-    """A number above 0 and at most 1."""
+    """A number above 0 (at least 1e-12) and at most 1."""
     number = finite(value, "propensity")
-    if not 0.0 < number <= 1.0 + TOLERANCE:
-        raise RowError("is no probability of what was chosen", field="propensity", got=value, allowed="(0, 1]")
+    if not LEAST_PROPENSITY <= number <= 1.0 + TOLERANCE:
+        allowed = f"(0, 1], at least {LEAST_PROPENSITY:g}"
+        raise RowError("is no probability of what was chosen", field="propensity", got=value, allowed=allowed)
     return min(number, 1.0)
 
 
@@ -138,8 +146,9 @@ def named(value: object, name: str, *, most: int = MOST_TEXT) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = "" if value is None or isinstance(value, float) else str(value)
-    if not text or len(text) > most:
-        raise RowError("is no name", field=name, got=value, allowed=f"1 to {most} characters")
+    if not text or len(text) > most or _NO_TEXT.search(text):
+        allowed = f"1 to {most} characters, none of them a control character"
+        raise RowError("is no name", field=name, got=value, allowed=allowed)
     return text
 
 

@@ -182,10 +182,7 @@ def moment(value: object) -> float | None:
 def _listed(value: object, name: str) -> list[Any] | None:
     if value is None or isinstance(value, list):
         return value
-    try:
-        found = json.loads(str(value))
-    except (ValueError, RecursionError):
-        found = None
+    found = _json(str(value))
     if not isinstance(found, list):
         raise RowError("is no list", field=name, got=value, allowed='JSON, as in ["a", "b"]')
     return found
@@ -194,13 +191,23 @@ def _listed(value: object, name: str) -> list[Any] | None:
 def _object(value: object) -> dict[str, Any]:
     if value is None:
         return {}
-    try:
-        found = value if isinstance(value, dict) else json.loads(value if isinstance(value, bytes) else str(value))
-    except (ValueError, RecursionError):
-        found = None
+    found = value if isinstance(value, dict) else _json(value if isinstance(value, bytes) else str(value))
     if not isinstance(found, dict):
         raise RowError("is no object", field="facts", got=value, allowed="a JSON object")
     return found
+
+
+def _json(text: str | bytes) -> Any:
+    """What it says, None where it is no JSON in Unicode: an escape may be half a surrogate pair, which no store keeps.
+
+    NaN is read: as a fact it is unknown.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    escaped = b"\\u" in text if isinstance(text, bytes) else "\\u" in text
+    return found if not escaped or _encodable(json.dumps(found, ensure_ascii=False)) else None
 
 
 def _header(path: Path) -> Sequence[str]:

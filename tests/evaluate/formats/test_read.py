@@ -305,8 +305,22 @@ LINE = 'good,arm0,.5,1,"[""arm0"",""arm1""]",,\n'
         (b'a,arm0,.5,1,"[""arm0"",""arm1""]","[1' + b"0" * 400 + b',0]",\n', "probabilities"),
         (b'a,arm0,.5,1,"' + b"[" * 50_000 + b'",,\n', "arms"),
         (b"a," + b"x" * 1_000_000 + b',.5,1,"[""arm0""]",,\n', "arm"),
+        (b'a,arm0,.5,1,"[""arm0"",""arm1""]",,"{""x"":""\\ud800""}"\n', "facts"),
+        (b'a,arm0,.5,1,"[""arm0"",""\\uDC00""]",,\n', "arms"),
+        (b'a\0b,arm0,.5,1,"[""arm0"",""arm1""]",,\n', "id"),
+        (b'a,arm0,1e-320,1,"[""arm0"",""arm1""]",,\n', "propensity"),
+        (b'a,arm0,,1,"[""arm0"",""arm1""]","[1e-310, 1]",\n', "propensity"),
     ],
-    ids=["more cells", "fewer cells", "latin-1", "huge integer", "deep", "long"],
+    ids=[
+        *("more cells", "fewer cells", "latin-1", "huge integer", "deep", "long"),
+        *(
+            "half a pair in a fact",
+            "half a pair in an arm",
+            "zero byte",
+            "infinite weight",
+            "infinite weight in a list",
+        ),
+    ],
 )
 def test_a_torn_or_hostile_line_is_rejected_alone(tmp_path, line, field):
     path = tmp_path / "log.csv"
