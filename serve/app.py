@@ -1,6 +1,7 @@
 """The HTTP API as a plain ASGI application: all of it works without Ray."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from itertools import groupby
 from urllib.parse import quote
@@ -93,12 +94,14 @@ def _no_route(*, offers_personalizer: bool) -> ASGIApp:
         path = scope["path"]
         theirs = path == events.SECOND or path.startswith(f"{events.SECOND}/")
         hint = _NOT_OFFERED if theirs and not offers_personalizer else "GET /openapi.json lists all addresses"
-        error = refused(problems.NO_ROUTE, f"no route {path[:200]}", hint=hint)
+        shown = _CUSTOMER.sub(r"\1{customerId}", path)[:200]
+        error = refused(problems.NO_ROUTE, f"no route {shown}", hint=hint)
         await send_reply(send, (explained if theirs else reply_of)(error), with_body=scope.get("method") != "HEAD")
 
     return answer
 
 
+_CUSTOMER = re.compile(r"^(/v1/customers/)[^/]+")  # a raw id, which no error tells back
 _NOT_OFFERED = "service.toml has no [personalizer]; `nba init DIR --template personalizer` makes a workspace that has"
 
 

@@ -26,6 +26,8 @@ _AT = re.compile(r" - at `\$?\.?(?P<at>[^`]*)`$")
 _NO_JSON = re.compile("out of range|invalid character")
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<name>[^`]*)`")
 _PATTERN = re.compile(r"^Expected `str` matching regex ")
+_KEY = re.compile(r"nba_[0-9a-f]{12}_[A-Za-z0-9_-]{20,}")  # whoever sent one in the wrong place may log our answer
+_OF_PEOPLE = re.compile(r"(^|\.)(customerId|employeeId)$")
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -107,15 +109,15 @@ def problem_of(error: BaseException) -> Problem:
 
 
 def problem(kind: Kind, detail: str, *, hint: str = "", where: str = "", got: str = "", allowed: str = "") -> Problem:
-    """A problem of `kind`."""
+    """A problem of `kind`. No key is told back, and no customer's or employee's id: answers are logged by callers."""
     return Problem(
         type=f"urn:nba:problem:{kind.name}",
         title=kind.title,
         status=kind.status,
-        detail=detail,
+        detail=_KEY.sub("nba_...", detail),
         hint=hint,
-        where=where,
-        got=got,
+        where=_short(_KEY.sub("nba_...", where)),
+        got="" if _OF_PEOPLE.search(where) else _KEY.sub("nba_...", got),
         allowed=allowed,
     )
 
@@ -127,7 +129,7 @@ def _decoding_problem(kind: Kind, error: BaseException) -> Problem:
     if isinstance(error, RecursionError):
         return problem(kind, "the body is nested too deeply")
     if isinstance(error, WrongBody):
-        return problem(kind, error.what, where=error.where, got=error.got, hint=error.hint)
+        return problem(kind, error.what, where=error.where, got=error.got, allowed=error.allowed, hint=error.hint)
     text = str(error)
     at = _AT.search(text)
     where = at["at"] if at else ""

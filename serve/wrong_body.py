@@ -18,17 +18,21 @@ _STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+)\]")
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`$")
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]*)`$")
 _PATTERN = re.compile(r"Expected `str` matching regex ")  # which the caller should not have to read
+_EXPECTED = re.compile(r"Expected (?P<allowed>.+?)(?:, got `[^`]*`)?$")
+_SOMEWHERE = "[...]"
 _LONGEST = 200
+_MOST_ENTRIES = 100
+"""Of an object that is searched for the entry that is wrong."""
 
 Step = str | int
 
 
 class WrongBody(msgspec.ValidationError):
-    """The decoder's words, where of the body they apply, what stands there, and a hint."""
+    """The decoder's words, where of the body they apply, what stands there, what may, and a hint."""
 
-    def __init__(self, what: str, *, where: str = "", got: str = "", hint: str = "") -> None:
+    def __init__(self, what: str, *, where: str = "", got: str = "", allowed: str = "", hint: str = "") -> None:
         super().__init__(what)
-        self.what, self.where, self.got, self.hint = what, where, got, hint
+        self.what, self.where, self.got, self.allowed, self.hint = what, where, got, allowed, hint
 
 
 _known = functools.lru_cache(maxsize=64)(inspect.type_info)  # a page may hold a thousand wrong items
@@ -41,21 +45,27 @@ def told(error: msgspec.DecodeError, body: bytes, takes: Sequence[Any]) -> msgsp
     if not body:
         return msgspec.DecodeError("the body is empty")
     at = _AT.search(str(error))
-    steps = _steps(at["at"] if at else "")
+    place = at["at"] if at else ""
     what = str(error)[: at.start()] if at else str(error)
-    if steps is None or not isinstance(error, msgspec.ValidationError) or _PATTERN.match(what):
+    if not isinstance(error, msgspec.ValidationError) or _PATTERN.match(what):
         return error
     try:
-        found = _value(msgspec.json.decode(body), steps)
+        data = msgspec.json.decode(body)
+        steps = _steps(place) if _SOMEWHERE not in place else _entry(data, place, str(error), takes)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return error
+    if steps is None:
+        return error
+    found = _value(data, steps)
     if missing := _MISSING.search(what):
         return WrongBody("is missing", where=_place([*steps, missing["name"]]))
     if unknown := _UNKNOWN.search(what):
         names = {name for kind in takes for name in _fields(_known(kind), steps)}
         hint = nearest(unknown["name"], names) if names else ""
         return WrongBody("unknown field", where=_place([*steps, unknown["name"]]), hint=hint)
-    return WrongBody(_lower(what), where=_place(steps) or "body", got=_short(found))
+    expected = _EXPECTED.match(what)
+    allowed = expected["allowed"] if expected else ""
+    return WrongBody(_lower(what), where=_place(steps) or "body", got=_short(found, what), allowed=allowed)
 
 
 def _steps(at: str) -> list[Step] | None:
@@ -64,6 +74,32 @@ def _steps(at: str) -> list[Step] | None:
     if "".join(step[0] for step in found) != at:
         return None
     return [step[1] if step[1] is not None else int(step[2]) for step in found]
+
+
+def _entry(data: Any, place: str, said: str, takes: Sequence[Any]) -> list[Step] | None:
+    """The place of the first entry of an object, such as facts, of which the decoder says this; it names none."""
+    before, _, after = place.partition(_SOMEWHERE)
+    steps, rest = _steps(before), _steps(after)
+    holder = None if steps is None else _value(data, steps)
+    if steps is None or rest is None or not isinstance(holder, dict) or len(holder) > _MOST_ENTRIES:
+        return None
+    entries = list(holder.items())
+    while len(entries) > 1:  # by halves: what is said of a part is said of the whole
+        half = entries[: len(entries) // 2]
+        holder.clear()
+        holder.update(half)
+        entries = half if said in _said_of(data, takes) else entries[len(half) :]
+    holder.clear()
+    holder.update(entries)
+    return [*steps, entries[0][0], *rest] if entries and said in _said_of(data, takes) else None
+
+
+def _said_of(data: Any, takes: Sequence[Any]) -> Iterator[str]:
+    for kind in takes:
+        try:
+            msgspec.convert(data, kind)
+        except msgspec.ValidationError as error:
+            yield str(error)
 
 
 def _value(data: Any, steps: Sequence[Step]) -> Any:
@@ -99,8 +135,10 @@ def _place(steps: Sequence[Step]) -> str:
     return text.removeprefix(".")
 
 
-def _short(value: Any) -> str:
-    """A plain value; what holds others is told by its kind already."""
+def _short(value: Any, what: str) -> str:
+    """A plain value; what holds others is told by its kind already, or by how many it holds."""
+    if isinstance(value, dict | list) and " of length " in what:
+        return f"{len(value):,} items"
     if value is None or isinstance(value, dict | list):
         return ""
     text = repr(value)

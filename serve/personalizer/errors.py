@@ -32,7 +32,7 @@ def explained(error: Exception) -> Reply:
     status = status_told(problem.status)
     said = [problem.detail or problem.title]
     said += [f"got {problem.got}"] if problem.got else []
-    said += [f"allowed: {problem.allowed}"] if problem.allowed else []
+    said += [f"allowed: {problem.allowed}"] if problem.allowed and problem.allowed not in problem.detail else []
     message = ". ".join(["; ".join(said), *([problem.hint] if problem.hint else [])])
     body = ErrorBody(code=_CODES.get(status, "InternalServerError"), message=message, target=problem.where or None)
     return Reply(status, msgspec.json.encode(ErrorResponse(error=body)), headers=ours.headers)
