@@ -106,7 +106,10 @@ def sweep_of(name: str) -> Sweep:
         If there is none of this name, or its file is wrong.
     """
     if name not in names():
-        raise SettingsError("no such experiment", got=name, allowed=", ".join(names()), hint=nearest(name, names()))
+        known = names()
+        raise SettingsError(
+            "no such experiment", where="NAME", got=name, allowed=", ".join(known), hint=nearest(name, known)
+        )
     return load(folder(name) / "sweep.toml", Sweep)
 
 
@@ -124,7 +127,9 @@ def cells(sweep: Sweep, *, profile: str = "", seeds: int | None = None) -> tuple
         If there is no such profile, or a profile names what is not there.
     """
     if profile and profile not in sweep.profiles:
-        raise SettingsError("no such profile", got=profile, allowed=", ".join(sweep.profiles) or "none is declared")
+        allowed = ", ".join(sweep.profiles) or "none is declared"
+        hint = nearest(profile, sweep.profiles)
+        raise SettingsError("no such profile", where="--profile", got=profile, allowed=allowed, hint=hint)
     chosen = sweep.profiles[profile] if profile else Profile()
     scenarios = _named(sweep.scenarios, chosen.scenarios, "scenarios")
     policies = _named(sweep.policies, chosen.policies, "policies")
