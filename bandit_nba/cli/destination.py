@@ -1,13 +1,9 @@
 """Where a command is to write, looked at before the work, which may take long."""
 
 import os
-import tempfile
 from pathlib import Path
 
 from bandit_nba.errors import InputError
-
-_FILE = "a file stands there, or on the way to it"
-_OPEN = "name a place that is open to you"
 
 _OF_A_WORKSPACE = ("data", "secrets", "training", "catalogue.toml", "rewards.toml", "policy.toml", "service.toml")
 
@@ -33,29 +29,4 @@ def writable(path: Path | None, *, option: str, workspace: Path | None = None) -
         if place.is_relative_to(top) and place.relative_to(top).parts[0] in _OF_A_WORKSPACE:
             raise InputError("belongs to the workspace; nothing is written over it", where=option, got=str(path))
     if not os.access(path if path.exists() else parent, os.W_OK):
-        raise InputError("cannot be written", where=option, got=str(path), hint=_OPEN)
-
-
-def folder(name: str, *, option: str) -> Path:
-    """The folder of this name, made where it is not there, in which files can be written.
-
-    Raises
-    ------
-    InputError
-        If the name is empty, a file stands at its place or on the way to it, or it is closed to us.
-    """
-    if not name:
-        raise InputError("is empty", where=option, got=name, allowed="a folder's name", hint='"." is where you are')
-    path = Path(name)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except (FileExistsError, NotADirectoryError):
-        where_to = "a folder, or the name of one that is not there yet"
-        raise InputError("is no folder", where=option, got=name, allowed=where_to, hint=_FILE) from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        allowed = "a folder in which files can be written"
-        raise InputError(f"cannot be written ({why})", where=option, got=name, allowed=allowed, hint=_OPEN) from None
-    return path
+        raise InputError("cannot be written", where=option, got=str(path), hint="name a place that is open to you")

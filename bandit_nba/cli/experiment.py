@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from bandit_nba.cli.destination import folder
 from bandit_nba.cli.failure import reported
+from bandit_nba.cli.result_folder import result_folder
 
 app = typer.Typer()
 
@@ -80,7 +80,7 @@ def run_one(
     sweep = on_world(sweep_of(name), world) if world else sweep_of(name)
     runs = cells(sweep, profile=profile, seeds=seeds)
     usual = RESULTS / (f"{name}-{Path(world).stem}" if world else name)
-    place = folder(str(usual) if out is None else out, option="--out")
+    place = result_folder(str(usual) if out is None else out, option="--out")
     started = time.monotonic()
     columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[live]}"), console=Console(stderr=True)) as progress:

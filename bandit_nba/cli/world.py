@@ -125,11 +125,16 @@ def simulate(
     """
     from rich.progress import Progress
 
-    from simulators import make
+    from bandit_nba.settings import nearest
+    from simulators import make, worlds
     from simulators.journey import JourneyWorld
     from simulators.journey.logs import live
     from simulators.journey.workspace import write_workspace
 
+    known = worlds()
+    if world not in known and not Path(world).suffix:
+        allowed = ", ".join(known)
+        raise SettingsError("unknown world", where="--world", got=world, allowed=allowed, hint=nearest(world, known))
     made = make(world, seed=seed)
     if not isinstance(made, JourneyWorld):
         allowed = "a shipped journey world: its settings become the workspace"
