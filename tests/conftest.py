@@ -1,5 +1,6 @@
 """For all tests: a real PostgreSQL for who asks; hypothesis measures no time, since work shares the machine's cores;
-workspaces have the same secrets in each run; and no run passes whose logs or answers hold a secret.
+workspaces have the same secrets in each run, and half a minute for each answer; and no run passes whose logs or
+answers hold a secret.
 """
 
 import os
@@ -7,7 +8,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import same_secrets
+from tests import patient, same_secrets
 from tests.postgres import postgres
 from tests.secrets_hunt import pytest_configure, pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 
@@ -27,6 +28,11 @@ settings.register_profile(
     database=None,
 )
 settings.load_profile("shared machine")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _patient_channels() -> None:
+    patient.begin()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -14,6 +14,7 @@ from bandit_nba.store import decisions, outcomes
 from bandit_nba.store.database import Database
 from bandit_nba.store.tables import decisions as table
 from bandit_nba.workspace import Workspace
+from tests.patient import make_patient
 
 HERE = Path(__file__).parent
 
@@ -38,6 +39,7 @@ def finished(process: "subprocess.Popen[str]") -> dict[str, Any]:
     indirect=["store"],
 )
 def test_two_writers_and_a_learner_share_one_store(workspace: Workspace, database: Database, seconds: float) -> None:
+    make_patient(workspace.path)
     rewards = workspace.path / "rewards.toml"
     rewards.write_text(rewards.read_text().replace('email = "P3D"', 'email = "P3D"\nweb = "PT1S"'))
     service = workspace.path / "service.toml"

@@ -24,6 +24,7 @@ from bandit_nba.store.database import Database
 from bandit_nba.store.tables import decisions
 from bandit_nba.workspace import init_workspace, open_workspace
 from tests import command
+from tests.patient import make_patient
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +101,7 @@ def _wait(condition: Any, *, within_s: float = GIVE_UP_S) -> float:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     workspace = tmp_path_factory.mktemp("rollback") / "w"
     init_workspace(workspace)
+    make_patient(workspace)
     rewards = workspace / "rewards.toml"
     rewards.write_text(rewards.read_text().replace('wait = "PT30M"', 'wait = "PT0.5S"'))
     settings = workspace / "service.toml"

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from bandit_nba.workspace import init_workspace
+from tests.patient import make_patient
 from tests.plain_policy import write_plain_policy
 from tests.ports import free_port
 
@@ -32,6 +33,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template with waits so short that the loop closes within the test."""
     directory = tmp_path_factory.mktemp("shop") / "w"
     init_workspace(directory)
+    make_patient(directory)
     write_plain_policy(directory)
     rewards = directory / "rewards.toml"
     rewards.write_text(rewards.read_text().replace('wait = "PT30M"', 'wait = "PT3S"'))
