@@ -14,6 +14,8 @@ from typing import Annotated
 
 import typer
 
+from bandit_nba.cli.usage import Usage
+
 COMMANDS = {
     "init": "Write a new workspace: four commented files to make your own.",
     "check": "Check a whole workspace and say what is in it.",
@@ -48,7 +50,9 @@ def main() -> None:
 
 def application(arguments: Sequence[str]) -> typer.Typer:
     """The application, with the one command that `arguments` name loaded and the others known by their summary."""
-    app = typer.Typer(name="nba", no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+    app = typer.Typer(
+        name="nba", cls=Usage, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False
+    )
     app.callback(help=_HELP)(_options)
     wanted = next((argument for argument in arguments if not argument.startswith("-")), "")
     for name, summary in COMMANDS.items():
