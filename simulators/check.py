@@ -4,7 +4,6 @@ Each check says what it found; statistical ones state their error rate. A world 
 compared like the shipped ones.
 """
 
-import importlib.util
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from bandit_nba.decide.eligibility import eligible
 from bandit_nba.errors import NbaError, SettingsError
 from simulators.asking import requests_of
 from simulators.journey.rollout import at_random
+from simulators.own_file import function_of
 from simulators.world import Outcome
 
 ERROR_RATE = 1e-4
@@ -58,24 +58,19 @@ class Finding:
 def load_world(path: Path, *, seed: int = 0, **options: Any) -> Any:
     """The world of a file: what its function `make(seed=..., **options)` gives. The file is Python and is run.
 
+    A file that ends in .toml holds the settings of a journey; nothing is run.
+
     Raises
     ------
     SettingsError
         If the file cannot be run, or has no such function.
     """
-    if not path.is_file():
-        raise SettingsError("no such file", where=str(path), hint="`nba world new FILE` writes a world to start from")
-    spec = importlib.util.spec_from_file_location(path.stem.replace("-", "_"), path)
-    if spec is None or spec.loader is None:
-        raise SettingsError("is no Python file", where=str(path), allowed="a name that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise SettingsError(f"cannot be run ({type(error).__name__}: {error})", where=str(path)) from error
-    make = getattr(module, "make", None)
-    if not callable(make):
-        raise SettingsError("has no function make(*, seed)", where=str(path))
+    if path.suffix == ".toml":
+        from simulators.registry import make as made
+
+        return made(str(path), seed=seed, **options)
+    hint = "`nba world new FILE` writes a world to start from"
+    make = function_of(path, "make", form="make(*, seed)", hint=hint)
     try:
         inspect.signature(make).bind(seed=seed, **options)
     except TypeError as error:

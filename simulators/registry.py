@@ -58,6 +58,8 @@ def listed() -> tuple[Listed, ...]:
 def make(name: str, **options: Any) -> Any:
     """The world of this name, such as `make("telco-journey", seed=1)`, or of a file: `make("my_world.py", seed=1)`.
 
+    A file of Python is run; one of TOML holds settings of a journey, `make("my_shop.toml", seed=1, steps=26)`.
+
     Gives a `simulators.world.World` (customers who are asked once: telco) or a `simulators.world.Journey` (customers
     who are decided for again and again); see `nba world list`.
 
@@ -71,7 +73,7 @@ def make(name: str, **options: Any) -> Any:
         from simulators.check import load_world
 
         return load_world(Path(name), **options)
-    build = _WORLDS.get(name)
+    build = named.own(name) if name.endswith(".toml") else _WORLDS.get(name)
     if build is None:
         raise SettingsError("unknown world", got=name, allowed=", ".join(worlds()), hint=nearest(name, _WORLDS))
     declared = inspect.signature(build).parameters

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from bandit_nba.catalogue import Arm
 from bandit_nba.decide.columns import Bools, Coded, CodedSets, Facts, Floats
+from bandit_nba.errors import SettingsError
 from bandit_nba.settings import Settings
 
 Terms = Annotated[int, Meta(ge=0, le=1_000)]
@@ -29,6 +30,11 @@ def traits(facts: Facts) -> tuple[Floats, tuple[str, ...]]:
     """Standardised columns (N, M) for every number, flag, category and set member that varies, and their names.
 
     An unknown number counts as the mean of the known ones.
+
+    Raises
+    ------
+    SettingsError
+        If customers do not differ in any fact: nothing could be learned of them.
     """
     columns: list[Floats] = []
     names: list[str] = []
@@ -47,7 +53,10 @@ def traits(facts: Facts) -> tuple[Floats, tuple[str, ...]]:
             known = np.where(np.isnan(column), np.nanmean(column), column)
             columns.append(known)
             names.append(name if kind == "number" else f"{name}=true")
-    varies = [i for i, column in enumerate(columns) if column.std() > 0.0]
+    varies = [i for i, column in enumerate(columns) if np.ptp(column) > 0.0]  # sums of equal numbers round
+    if not varies:
+        got = ", ".join(facts.schema)
+        raise SettingsError("no fact differs between customers", where="population", got=got, hint="spread > 0, shares")
     return np.column_stack([_standard(columns[i]) for i in varies]), tuple(names[i] for i in varies)
 
 

@@ -10,9 +10,10 @@ SHOWN = "learned"
 
 
 def analyse(frame: pd.DataFrame) -> Report:
-    """Tables by world, curves by step, and the action mix over the life cycle of the learned policy."""
-    scenarios = sorted(frame["scenario"].unique())
-    mixes = {f"action_mix_{scenario}".replace("-", "_"): mix(frame, scenario, SHOWN) for scenario in scenarios}
+    """Tables by world, curves by step, and the action mix of the learned policy, or the last, over the life cycle."""
+    scenarios, policies = sorted(frame["scenario"].unique()), sorted(frame["policy"].unique())
+    shown = SHOWN if SHOWN in policies else policies[-1]
+    mixes = {f"action_mix_{scenario}".replace("-", "_"): mix(frame, scenario, shown) for scenario in scenarios}
     figures = {
         "money": curves(frame, "money_so_far", scenarios=scenarios, xlabel="step", ylabel="money per customer so far"),
         "regret": curves(frame, "regret_so_far", scenarios=scenarios, xlabel="step", ylabel="regret, responses"),

@@ -13,7 +13,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from experiments.runner.results import put, read
-from experiments.runner.sweep import folder, sweep_of
+from experiments.runner.sweep import PLAY_JOURNEYS, folder, is_own, sweep_of
+from simulators.own_file import function_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class Report:
 def analysed(name: str, out: Path) -> Report:
     """The results in `out` through the experiment's own `analysis.analyse`.
 
+    A researcher's own folder need not have an analysis.py: then journeys are read as in `journey`, rounds as in
+    `exploration`.
+
     Raises
     ------
     SettingsError
@@ -35,10 +39,18 @@ def analysed(name: str, out: Path) -> Report:
     InputError
         If there are no results.
     """
-    sweep_of(name)
-    module = importlib.import_module(f"experiments.{folder(name).name}.analysis")
-    analyse = cast(Callable[[pd.DataFrame], Report], module.analyse)
-    return analyse(read(out))
+    return _analyse(name)(read(out))
+
+
+def _analyse(name: str) -> Callable[[pd.DataFrame], Report]:
+    sweep, place = sweep_of(name), folder(name)
+    if is_own(name) and (place / "analysis.py").is_file():
+        return function_of(place / "analysis.py", "analyse", form="analyse(frame)")
+    shipped = place.name
+    if is_own(name):
+        shipped = "journey" if sweep.play == PLAY_JOURNEYS else "exploration"
+    module = importlib.import_module(f"experiments.{shipped}.analysis")
+    return cast(Callable[[pd.DataFrame], Report], module.analyse)
 
 
 def write(name: str, report: Report, out: Path) -> Path:

@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 from msgspec import Meta
@@ -19,7 +19,10 @@ from bandit_nba.settings import Settings, load, nearest, version_of
 from simulators.registry import worlds
 
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
-PLAY_WORLDS = ("experiments.runner.customers.play:play", "experiments.runner.game.play:play")
+PLAY_JOURNEYS = "experiments.runner.customers.play:play"
+PLAY_WORLDS = (PLAY_JOURNEYS, "experiments.runner.game.play:play")
+FILES = (".py", ".toml")
+"""How names of a researcher's own files end."""
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ,:_./%-]{0,79}$")]
 
 
@@ -44,6 +47,9 @@ class Entrant(Settings, frozen=True, kw_only=True):
 
     name: Name
     options: Mapping[str, Any] = {}
+
+
+T = TypeVar("T", Scenario, Entrant)
 
 
 class Profile(Settings, frozen=True, kw_only=True):
@@ -98,24 +104,44 @@ def names() -> tuple[str, ...]:
 
 
 def sweep_of(name: str) -> Sweep:
-    """The sweep of an experiment.
+    """The sweep of an experiment: a shipped one, or a researcher's own folder with a sweep.toml.
+
+    Files of worlds and policies are named from that folder; their own bytes are part of what a run depends on.
 
     Raises
     ------
     SettingsError
-        If there is none of this name, or its file is wrong.
+        If there is none of this name, its file is wrong, or names a file that is not there.
     """
-    if name not in names():
-        known = names()
-        raise SettingsError(
-            "no such experiment", where="NAME", got=name, allowed=", ".join(known), hint=nearest(name, known)
-        )
-    return load(folder(name) / "sweep.toml", Sweep)
+    place = folder(name)
+    sweep = load(place / "sweep.toml", Sweep)
+    return msgspec.structs.replace(
+        sweep,
+        scenarios=tuple(_with_file(one, "world", place) for one in sweep.scenarios),
+        policies=tuple(_with_file(one, "file", place) for one in sweep.policies),
+    )
 
 
 def folder(name: str) -> Path:
-    """Where an experiment's files are."""
-    return _root() / name.replace("-", "_")
+    """Where an experiment's files are.
+
+    Raises
+    ------
+    SettingsError
+        If there is none of this name, and no such folder with a sweep.toml.
+    """
+    known = names()
+    if name in known:
+        return _root() / name.replace("-", "_")
+    if is_own(name):
+        return Path(name)
+    hint = f"{nearest(name, known)}; a folder of your own needs a sweep.toml"
+    raise SettingsError("no such experiment", where="NAME", got=name, allowed=", ".join(known), hint=hint)
+
+
+def is_own(name: str) -> bool:
+    """Whether this is a researcher's own folder."""
+    return name not in names() and (Path(name) / "sweep.toml").is_file()
 
 
 def cells(sweep: Sweep, *, profile: str = "", seeds: int | None = None) -> tuple[Cell, ...]:
@@ -157,7 +183,7 @@ def cells(sweep: Sweep, *, profile: str = "", seeds: int | None = None) -> tuple
 
 
 def on_world(sweep: Sweep, world: str) -> Sweep:
-    """The sweep on one other world: a name that `simulators.make` knows, or a researcher's own file.
+    """The sweep on one other world: a name that `simulators.make` knows, or a researcher's own file (.py or .toml).
 
     The scenario has the other options of the sweep's first one. The file's own bytes are part of what a run depends on,
     so that a changed world is played anew.
@@ -170,17 +196,30 @@ def on_world(sweep: Sweep, world: str) -> Sweep:
     if sweep.play not in PLAY_WORLDS:
         raise SettingsError("this experiment is played on its own worlds only", where="--world", got=world)
     options = {k: v for k, v in sweep.scenarios[0].options.items() if k not in ("world", "world_options")}
-    if world.endswith(".py"):
-        path = Path(world).resolve()
-        if not path.is_file():
-            raise SettingsError("no such file", where="--world", got=world, hint="`nba world new FILE` writes one")
-        options |= {"world": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        world = path.stem
+    if world.endswith(FILES):
+        options |= _file("world", world, beside=Path(), where="--world", hint="`nba world new FILE` writes one")
+        world = Path(world).stem
     elif world in worlds():
         options["world"] = world
     else:
         raise SettingsError("unknown world", where="--world", got=world, hint=nearest(world, worlds()) or "FILE.py")
     return msgspec.structs.replace(sweep, scenarios=(Scenario(name=world, options=options),), profiles=_any(sweep))
+
+
+def _with_file(one: T, key: str, place: Path) -> T:
+    """A scenario or policy whose file is found wherever the command is run, and known by its bytes."""
+    name = one.options.get(key)
+    if not isinstance(name, str) or not name.endswith(FILES):
+        return one
+    found = _file(key, name, beside=place, where=f"sweep.toml: {one.name}: {key}")
+    return msgspec.structs.replace(one, options={**one.options, **found})
+
+
+def _file(key: str, name: str, *, beside: Path, where: str, hint: str = "") -> dict[str, str]:
+    path = (beside / name).resolve()
+    if not path.is_file():
+        raise SettingsError("no such file", where=where, got=name, hint=hint or f"it is looked for in {beside}")
+    return {key: str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def _any(sweep: Sweep) -> dict[str, Profile]:

@@ -1,14 +1,18 @@
-"""Journey worlds by name: settings in `simulators/named_worlds/NAME.toml`, and the options that each takes."""
+"""Journey worlds by name: settings in `simulators/named_worlds/NAME.toml`, and the options that each takes.
+
+A researcher's own personas, touchpoints and actions stand in a file of the same form: `make("my_shop.toml", seed=1)`.
+"""
 
 import tomllib
 from collections.abc import Callable, Mapping
 from importlib import resources
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from bandit_nba.errors import SettingsError
-from bandit_nba.settings import convert, nearest
+from bandit_nba.settings import convert, nearest, read_table
 from simulators.journey.settings import JourneySettings
 from simulators.journey.world import JourneyWorld
 
@@ -35,30 +39,50 @@ WEAR: Mapping[Wear, Places] = {
 
 
 def settings_of(name: str, overrides: Places = NOTHING) -> JourneySettings:
-    """The settings of a shipped world; `overrides` replace values by place, such as {"fatigue.half_life_weeks": 4.0}.
+    """The settings of a shipped world, or of a file that ends in .toml, which may name a shipped one as its `base`.
+
+    overrides: replace values by place, such as {"fatigue.half_life_weeks": 4.0}.
 
     Raises
     ------
     SettingsError
-        If there is no such world or place, or a value does not fit.
+        If there is no such world, file or place, or a value does not fit.
     """
-    where = f"world {name}"
-    table = _table(name.replace("-", "_"))
+    if name.endswith(".toml"):
+        where = Path(name).name
+        table = _laid_over(_read(Path(name)), where=where)
+    else:
+        where = f"world {name}"
+        table = _table(name)
     for place, value in overrides.items():
         put(table, place, value, where=where)
     return convert(table, JourneySettings, where=where)
 
 
-def _table(stem: str) -> dict[str, Any]:
-    """A file, laid over the one that it names as its base: tables are merged, lists replaced, `overrides` put last."""
-    file = resources.files(FOLDER) / f"{stem}.toml"
+def _table(name: str) -> dict[str, Any]:
+    """A shipped world's."""
+    file = resources.files(FOLDER) / f"{name.replace('-', '_')}.toml"
     if not file.is_file():
-        raise SettingsError("unknown world", got=stem)
-    own = tomllib.loads(file.read_text(encoding="utf-8"))
+        raise SettingsError("unknown world", got=name, allowed=", ".join(sorted(WORLDS)), hint=nearest(name, WORLDS))
+    return _laid_over(tomllib.loads(file.read_text(encoding="utf-8")), where=file.name)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise SettingsError("no such file", where=str(path), hint="docs/worlds.md shows one that has a base")
+    return read_table(path)
+
+
+def _laid_over(own: dict[str, Any], *, where: str) -> dict[str, Any]:
+    """A file's content, laid over its base: tables are merged, lists replaced, `overrides` put last."""
     base, places = own.pop("base", ""), own.pop("overrides", {})
+    for key, value, kind in (("base", base, str), ("overrides", places, dict)):
+        if not isinstance(value, kind):
+            allowed = "the name of a shipped world" if kind is str else "a table of places and values"
+            raise SettingsError("is not allowed", where=f"{where}: {key}", got=value, allowed=allowed)
     table = _merged(_table(base), own) if base else own
     for place, value in places.items():
-        put(table, place, value, where=f"{stem}.toml")
+        put(table, place, value, where=where)
     return table
 
 
@@ -164,7 +188,18 @@ def fatigue_trap(
 def _world(name: str, seed: int, steps: int | None, best_fixed: float | None, overrides: Places) -> JourneyWorld:
     given: dict[str, object] = {"steps": steps, "uplift.best_fixed": best_fixed}
     chosen = {place: value for place, value in given.items() if value is not None}
-    return JourneyWorld(settings_of(name, {**chosen, **overrides}), seed=seed, name=name)
+    return JourneyWorld(settings_of(name, {**chosen, **overrides}), seed=seed, name=Path(name).stem)
+
+
+def own(file: str) -> Callable[..., JourneyWorld]:
+    """What makes the world of a researcher's own settings; its options are those of the shipped ones."""
+
+    def build(
+        *, seed: int, steps: int | None = None, best_fixed: float | None = None, overrides: Places = NOTHING
+    ) -> JourneyWorld:
+        return _world(file, seed, steps, best_fixed, overrides)
+
+    return build
 
 
 WORLDS: Mapping[str, Callable[..., JourneyWorld]] = {

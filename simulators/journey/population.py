@@ -199,7 +199,7 @@ def _taste(people: Population, rng: np.random.Generator, kind: TasteKind) -> Flo
     terms = [z[:, i] for i in rng.choice(m, size=min(kind.mains, m), replace=False)]
     for i in rng.choice(m, size=kind.steps):
         terms.append(_standard((z[:, i] > np.quantile(z[:, i], rng.uniform(0.2, 0.8))).astype(np.float64)))
-    for _ in range(kind.pairs):
+    for _ in range(kind.pairs if m > 1 else 0):
         i, j = rng.choice(m, size=2, replace=False)
         terms.append(_standard(z[:, i] * z[:, j]))
     weights = rng.choice([-1.0, 1.0], size=len(terms)) * rng.uniform(0.5, 1.5, size=len(terms))

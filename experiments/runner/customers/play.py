@@ -8,6 +8,7 @@ import numpy as np
 from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.errors import SettingsError
 from experiments.runner.customers.product import JourneyProduct
+from experiments.runner.own_policy import own
 from experiments.runner.results import Measure
 from experiments.runner.sweep import Cell
 from simulators import registry
@@ -107,7 +108,10 @@ def journey(world: Any, options: Mapping[str, Any], *, n: int, seed: int, replic
 
 
 def make_policy(world: Any, options: Mapping[str, Any], *, seed: int) -> rollout.Policy:
-    """kind: nothing, random, myopic (knows q), myopic_money, patient (knows q and fatigue; `price`), or product.
+    """kind: nothing, random, myopic (knows q), myopic_money, patient (knows q and fatigue; `price`), product or own.
+
+    own: what `journey_policy(world, *, seed, **options)` of `file` gives: a function (world, state) -> arms, whose
+    `learn(outcome)`, if it has one, is called after each step.
 
     Raises
     ------
@@ -133,4 +137,8 @@ def make_policy(world: Any, options: Mapping[str, Any], *, seed: int) -> rollout
         return rollout.patient(float(options["price"]))
     if kind == "product":
         return JourneyProduct(world, options, seed=seed)
-    raise SettingsError("no such policy", where="sweep.toml: policies.options.kind", got=kind)
+    if kind == "own":
+        policy: rollout.Policy = own(options, "journey_policy", world, seed=seed)
+        return policy
+    kinds = (*known, "patient", "product", "own")
+    raise SettingsError("no such policy", where="sweep.toml: policies.options.kind", got=kind, allowed=", ".join(kinds))

@@ -8,10 +8,11 @@ import msgspec
 import numpy as np
 
 from bandit_nba.decide.columns import Floats, Ints
-from bandit_nba.errors import SettingsError
+from bandit_nba.errors import InputError, SettingsError
 from experiments.runner.game.baselines import baseline
 from experiments.runner.game.product import Product
 from experiments.runner.game.rounds import Game, make_game
+from experiments.runner.own_policy import own
 from experiments.runner.results import Measure
 from experiments.runner.sweep import Cell
 
@@ -50,12 +51,29 @@ def run(game: Game, player: Player, *, delay: int = 0) -> tuple[Ints, Floats]:
     for low in range(0, n, player.batch):
         rows = slice(low, min(low + player.batch, n))
         chosen[rows], propensity[rows] = player.decide(rows)
+        _must_be_possible(game, rows, chosen[rows])
         reward[rows] = game.rewards(rows, chosen[rows])
         while learned + player.batch <= rows.stop - delay:
             done = slice(learned, learned + player.batch)
             player.learn(done, chosen[done], reward[done], propensity[done])
             learned = done.stop
     return chosen, reward
+
+
+def _must_be_possible(game: Game, rows: slice, chosen: Ints) -> None:
+    """An arm that the customer may not have would earn what nobody can.
+
+    Raises
+    ------
+    InputError
+        With the first such round.
+    """
+    mask = game.mask[rows]
+    known = (chosen >= 0) & (chosen < mask.shape[1])
+    possible = known & mask[np.arange(len(mask)), np.where(known, chosen, 0)]
+    if not possible.all():
+        i = int(possible.argmin())
+        raise InputError("the arm is not eligible", where=f"round {rows.start + i}", got=int(chosen[i]))
 
 
 def measures(game: Game, chosen: Ints, reward: Floats) -> list[Measure]:
@@ -91,7 +109,9 @@ def measures(game: Game, chosen: Ints, reward: Floats) -> list[Measure]:
 
 
 def make_player(game: Game, options: Mapping[str, Any], *, seed: int) -> Player:
-    """kind: product, uniform, best_fixed, segments, segments_known, vowpal, linucb or lints; the rest is its own.
+    """kind: product, uniform, best_fixed, segments, segments_known, vowpal, linucb, lints or own; the rest is its own.
+
+    own: what `player(game, *, seed, **options)` of `file` gives, a `Player`; it may look at game.situation, not at q.
 
     Raises
     ------
@@ -111,7 +131,11 @@ def make_player(game: Game, options: Mapping[str, Any], *, seed: int) -> Player:
         from experiments.runner.game.peer_mabwiser import MabwiserLinear
 
         return MabwiserLinear(game, options, batch=batch, seed=seed)
-    raise SettingsError("no such player", where="sweep.toml: policies.options.kind", got=kind)
+    if kind == "own":
+        player: Player = own(options, "player", game, seed=seed)
+        return player
+    kinds = "product, uniform, best_fixed, segments, segments_known, vowpal, linucb, lints, own"
+    raise SettingsError("no such player", where="sweep.toml: policies.options.kind", got=kind, allowed=kinds)
 
 
 def game_of(options: Mapping[str, Any], *, seed: int, rounds: int) -> Game:
