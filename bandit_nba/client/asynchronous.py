@@ -7,7 +7,7 @@ from typing import Self, TypeVar
 
 import httpx2
 
-from bandit_nba.client.calls import Call, headers
+from bandit_nba.client.calls import Call, address, headers
 from bandit_nba.client.offered import Offered
 from bandit_nba.client.patience import Came, Patience, Trying
 
@@ -31,7 +31,11 @@ class AsyncClient(Offered):
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx2.AsyncClient(
-            base_url=url, headers=headers(key), timeout=patience.timeout_s, transport=transport, trust_env=False
+            base_url=address(url),
+            headers=headers(key),
+            timeout=patience.timeout_s,
+            transport=transport,
+            trust_env=False,
         )
         self._patience = patience
         self._rng = rng or random.Random()

@@ -5,6 +5,7 @@ method's.
 """
 
 import datetime
+import functools
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,9 @@ from urllib.parse import quote
 
 import msgspec
 
+from bandit_nba.client.checked import plain
 from bandit_nba.client.failure import ServiceError
+from bandit_nba.errors import InputError
 from bandit_nba.online.explaining import ExplanationAnswer
 from bandit_nba.online.messages import (
     CustomerEvent,
@@ -79,7 +82,7 @@ def decision_request(
     channel: str, *, customer_id: str | None, facts: Facts | None, decision_id: str | None, **more: Any
 ) -> DecisionRequest:
     """A request that has an id, so that it may be sent again."""
-    named = decision_id or uuid.uuid4().hex
+    named = uuid.uuid4().hex if decision_id is None else decision_id
     return DecisionRequest(channel=channel, customer_id=customer_id, facts=dict(facts or {}), decision_id=named, **more)
 
 
@@ -104,7 +107,9 @@ def decide(
 
 def decide_batch(requests: Iterable[DecisionRequest]) -> Call[list[BatchResult]]:
     """Up to 1,000 decisions, each answered as it would be alone; requests without an id get one."""
-    named = [r if r.decision_id else msgspec.structs.replace(r, decision_id=uuid.uuid4().hex) for r in requests]
+    named = [
+        r if r.decision_id is not None else msgspec.structs.replace(r, decision_id=uuid.uuid4().hex) for r in requests
+    ]
     return Call("POST", "/v1/decisions/batch", list[BatchResult], _page_of(named), within="results")
 
 
@@ -146,7 +151,7 @@ def tell(
 ) -> Call[OutcomeResult]:
     """Tell what a customer did. Give an `outcome_id` where the same outcome may be told by more than one call."""
     said = Outcome(
-        outcome_id=outcome_id or uuid.uuid4().hex,
+        outcome_id=uuid.uuid4().hex if outcome_id is None else outcome_id,
         type=kind,
         decision_id=decision_id,
         customer_id=customer_id,
@@ -165,7 +170,7 @@ def tell_batch(outcomes: Iterable[Outcome]) -> Call[list[OutcomeResult]]:
 def put_customers(profiles: Mapping[str, Facts]) -> Call[dict[str, Any]]:
     """Keep up to 1,000 profiles, by customer."""
     page = [CustomerProfile(customer_id=customer, facts=dict(facts)) for customer, facts in profiles.items()]
-    return Call("PUT", "/v1/customers", dict, msgspec.json.encode(page))
+    return Call("PUT", "/v1/customers", dict, _page_of(page))
 
 
 def customer(customer_id: str) -> Call[dict[str, Any]]:
@@ -189,7 +194,7 @@ def tell_event(
 ) -> Call[EventAnswer]:
     """Tell that something happened to a customer: facts change, and `decide` is answered with a decision."""
     said = CustomerEvent(
-        event_id=event_id or uuid.uuid4().hex,
+        event_id=uuid.uuid4().hex if event_id is None else event_id,
         customer_id=customer_id,
         type=kind,
         facts=dict(facts or {}),
@@ -239,8 +244,18 @@ def _change_of_model(version: str, what: Literal["publish", "rollback"], why: st
     return Call("POST", f"/v1/models/{_segment(version)}/{what}", dict, msgspec.json.encode({"why": why}))
 
 
+def address(url: str) -> str:
+    """`url`, if it is one; raises `InputError`: no number of tries would reach it."""
+    if not url.startswith(("http://", "https://")):
+        raise InputError("is no address of a service", where="url", got=url, allowed='such as "http://127.0.0.1:8080"')
+    return url
+
+
 def headers(key: str) -> dict[str, str]:
-    """What every request carries."""
+    """What every request carries. key: as it stands in a file, with its line's end. Raises `InputError`."""
+    key = key.strip()
+    if not _KEY.fullmatch(key):
+        raise InputError("holds characters that no key has", where="key")
     return {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
 
 
@@ -266,8 +281,16 @@ def _page_of(messages: Iterable[msgspec.Struct]) -> bytes:
 
 def _plain(message: msgspec.Struct) -> dict[str, Any]:
     """What was said, and not what was left out."""
-    data: dict[str, Any] = msgspec.to_builtins(message)
-    return {name: value for name, value in data.items() if value not in (None, [], {}) and value is not False}
+    default = _defaults(type(message))
+    return {name: value for name, value in plain(message).items() if name not in default or value != default[name]}
+
+
+@functools.cache
+def _defaults(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """By its name on the wire, what a field is where nothing was said."""
+    fields = [field for field in msgspec.structs.fields(kind) if not field.required]
+    made = {f.encode_name: f.default_factory() for f in fields if f.default_factory is not msgspec.NODEFAULT}
+    return {f.encode_name: f.default for f in fields if f.default is not msgspec.NODEFAULT} | made
 
 
 def _decoded(body: bytes) -> Any:
@@ -307,6 +330,7 @@ def _children(found: Any, name: str, index: str) -> list[Any]:
     return [found[int(index)]]
 
 
+_KEY = re.compile(r"[!-~]*")
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`(?: - at `\$(?P<at>[^`]*)`)?")
 _STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]")
 _ABSENT = object()

@@ -10,17 +10,20 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
 from bandit_nba.client import calls
 from bandit_nba.client.calls import Facts
+from bandit_nba.client.checked import checked
 from bandit_nba.errors import NbaError
 from bandit_nba.online.collector import Collected
 from bandit_nba.online.messages import DecisionAnswer, DecisionRequest, Outcome
 from bandit_nba.online.replica import Replica
 from bandit_nba.workspace import open_workspace
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 _ANSWER = msgspec.json.Decoder(DecisionAnswer)
 
@@ -73,16 +76,31 @@ class LocalClient:
 
     def decide_batch(self, requests: Sequence[DecisionRequest]) -> list[DecisionAnswer | NbaError]:
         """Any number of decisions in one pass and one commit; a refused one holds its error in its place."""
+        asked = [_checked(request) for request in requests]
         with self._turn:
-            answers = self._replica.decider.decide_batch(requests)
+            made = iter(self._replica.decider.decide_batch([one for one in asked if not isinstance(one, NbaError)]))
+        answers = [one if isinstance(one, NbaError) else next(made) for one in asked]
         return [answer if isinstance(answer, NbaError) else _ANSWER.decode(answer.body) for answer in answers]
 
     def tell_batch(self, outcomes: Sequence[Outcome]) -> list[Collected]:
         """Tell outcomes; one that was refused holds its error."""
+        told = [_checked(outcome) for outcome in outcomes]
         with self._turn:
-            return self._replica.collector.collect_batch(outcomes)
+            kept = iter(self._replica.collector.collect_batch([one for one in told if not isinstance(one, NbaError)]))
+        return [
+            Collected(outcome.outcome_id, "invalid", one) if isinstance(one, NbaError) else next(kept)
+            for outcome, one in zip(outcomes, told, strict=True)
+        ]
 
     @property
     def model_version(self) -> str:
         """The model that decides now; "none" before the first."""
         return self._replica.feed.current().version
+
+
+def _checked(message: T) -> T | NbaError:
+    """`message` within the API's limits, or why it is not."""
+    try:
+        return checked(message)
+    except NbaError as error:
+        return error
