@@ -25,13 +25,14 @@ from bandit_nba.errors import InputError
 from bandit_nba.evaluate.formats.read import typed, unknown
 from bandit_nba.evaluate.formats.row import MOST_TEXT, LogRow, Rejected, RowError, rejected
 from bandit_nba.learn.rewards import RECORDED
-from bandit_nba.store import contacts, decisions
+from bandit_nba.store import contacts, decisions, outcome_counts
 from bandit_nba.store.database import Database
 from bandit_nba.store.learning import hold_horizon
 from bandit_nba.store.tables import outcomes
 from bandit_nba.workspace import Workspace
 
 BATCH = 1_000
+ATTEMPTS = 10
 IMPORTED = "imported"
 """What stands for versions that the log from elsewhere does not name."""
 
@@ -110,6 +111,16 @@ def import_rows(
 
 
 def _keep(database: Database, ready: Sequence[_Ready], out: Imported) -> list[Rejected]:
+    """What `_written` does; again where another import, or a decision, has kept one of the ids since it looked."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _written(database, ready, out)
+        except sa.exc.IntegrityError:
+            continue  # PostgreSQL alone: what the other has committed is known to the next look
+    return _written(database, ready, out)
+
+
+def _written(database: Database, ready: Sequence[_Ready], out: Imported) -> list[Rejected]:
     """Write what is new in one transaction; rows whose id is known with other content come back."""
     conflicts: list[Rejected] = []
     new: dict[str, _Ready] = {}
@@ -130,6 +141,7 @@ def _keep(database: Database, ready: Sequence[_Ready], out: Imported) -> list[Re
         decisions.insert(connection, list(_matured(new.values(), floor)))
         if new:
             connection.execute(sa.insert(outcomes), [_recorded(one) for one in new.values()])
+            outcome_counts.add(connection, {"counts": len(new)}, shard=0)
         contacts.raise_versions(connection, {one.record.customer for one in new.values() if one.record.customer})
     out.kept += len(new)
     out.known += repeated

@@ -28,7 +28,7 @@ def sqlite_url(path: Path) -> str:
 
 def is_missing(url: str | sa.URL) -> bool:
     """Whether this is an SQLite file that is not there (yet)."""
-    parsed = _parsed(url)
+    parsed = parsed_url(url)
     return _is_sqlite(parsed) and not Path(str(parsed.database)).exists()
 
 
@@ -76,7 +76,7 @@ class Database:
     @classmethod
     def unchecked(cls, url: str | sa.URL, *, create: bool) -> "Database":
         """Connect, whatever schema is there; `create` is only about the file's folder. For migrations; else `open`."""
-        parsed = _parsed(url)
+        parsed = parsed_url(url)
         if _is_sqlite(parsed):
             where = str(parsed.database)
             sqlite.prepare_file(Path(where), create=create)
@@ -263,7 +263,14 @@ def _never_reused_after_damage(connection: sa.Connection) -> Iterator[None]:
         raise
 
 
-def _parsed(url: str | sa.URL) -> sa.URL:
+def parsed_url(url: str | sa.URL) -> sa.URL:
+    """A store's URL in its parts.
+
+    Raises
+    ------
+    SettingsError
+        If it is none, or of another kind of database.
+    """
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError as error:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from bandit_nba.errors import InputError, StoreError
 from bandit_nba.settings import load
 from bandit_nba.store import dump, schema
-from bandit_nba.store.database import Database, sqlite_url
+from bandit_nba.store.database import Database, parsed_url, sqlite_url
 from bandit_nba.store.dump import Progress
 from bandit_nba.workspace.backup import (
     FILES,
@@ -182,7 +182,7 @@ def _database(part: Path, wanted: str | None) -> str:
     service = part / "service.toml"
     if wanted is None:
         return os.environ.get(DATABASE_VARIABLE) or load(service, Service).database
-    if wanted and sa.make_url(wanted).password:
+    if wanted and parsed_url(wanted).password:
         raise InputError(
             "a password does not belong into service.toml",
             where="--database",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from bandit_nba.errors import InputError, StoreError
+from bandit_nba.errors import InputError, SettingsError, StoreError
 from bandit_nba.store import customers, dump
 from bandit_nba.store.database import Database, sqlite_url
 from bandit_nba.store.migrate import upgrade
@@ -117,6 +117,9 @@ def test_what_is_there_is_not_overwritten(shop: Shop, tmp_path: Path) -> None:
         restore(tmp_path / "backup", tmp_path / "other")
     with pytest.raises(InputError, match="not the secrets of this backup"):
         restore(tmp_path / "backup", tmp_path / "new", salts=salts_of_another)
+    for url, why in (("nonsense", "is not a database URL"), ("mysql://x/y", "of another kind")):
+        with pytest.raises(SettingsError, match=why):
+            restore(tmp_path / "backup", tmp_path / "new", salts=salts, database=url)
     assert not (tmp_path / "new").exists()
     assert not (tmp_path / "b2").exists()
 
