@@ -2,9 +2,17 @@
 
 import asyncio
 import gzip
+import os
+import queue
+import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +25,11 @@ from bandit_nba.errors import SettingsError
 from bandit_nba.online.replica import Replica
 from bandit_nba.online.watching import watched
 from serve.app import create_app
-from serve.tracing import Tracing, tracing_from_environment
+from serve.tracing import ENDS_WITHIN_S, Tracing, tracing_from_environment
+from tests.machine import time_lost
 from tests.serve.asgi_client import JSON, Client
+
+ROOT = Path(__file__).parents[2]
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SECRETS = ("4711", "web-1", "senior-word", "nba_")
@@ -127,35 +138,83 @@ def test_it_is_off_unless_an_endpoint_is_named() -> None:
     assert tracing_from_environment({**endpoint, "OTEL_SDK_DISABLED": "true"}) is None
 
 
-def test_a_collector_is_sent_the_spans_over_http(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
-    received: list[tuple[str, bytes]] = []
-    complete = threading.Event()
+@contextmanager
+def collecting() -> Iterator[tuple[str, "queue.Queue[tuple[str, bytes]]"]]:
+    """A collector: its address, and what it was sent."""
+    received: queue.Queue[tuple[str, bytes]] = queue.Queue()
 
     class Collector(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            received.append((self.path, gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body))
             self.send_response(200)
             self.end_headers()
-            complete.set()
+            received.put((self.path, gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body))
 
         def log_message(self, *_: object) -> None:
             """Nothing on the terminal."""
 
     with HTTPServer(("127.0.0.1", 0), Collector) as collector:
         threading.Thread(target=collector.serve_forever, daemon=True).start()
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+        yield f"http://127.0.0.1:{collector.server_port}", received
+        collector.shutdown()
+
+
+def test_a_collector_is_sent_the_spans_over_http(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+    with collecting() as (endpoint, received):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
         client = Client(create_app(replica, tracing=tracing_from_environment()))
         assert asyncio.run(client.post("/v1/decisions", decision())).status == 201
-        assert complete.wait(20.0)
-        collector.shutdown()
+        path, body = received.get(timeout=20.0)
 
-    (path, body), *_ = received
     (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
     assert path == "/v1/traces"
     assert {span.name for span in resource.scope_spans[0].spans} <= {"read", "make", "write", "POST /v1/decisions"}
     assert ("service.name", "nba") in {(a.key, a.value.string_value) for a in resource.resource.attributes}
+
+
+# A process that has made a span, which nobody has sent yet; then it prints the time, and ends.
+ENDS = """
+import sys, time
+from serve import tracing
+tracing.ENDS_WITHIN_S = float(sys.argv[1])
+with tracing.tracing_from_environment().request("GET", "/last", "last", {}) as seen:
+    seen.status = 200
+print(time.monotonic(), flush=True)
+"""
+
+
+def seconds_to_the_end(endpoint: str, *, within_s: float = ENDS_WITHIN_S) -> float:
+    """Of such a process, after its last line, beside what the machine took."""
+    command = [sys.executable, "-c", ENDS, str(within_s)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+    environment["OTEL_BSP_SCHEDULE_DELAY"] = "3600000"
+    with time_lost() as lost:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        ended_s = time.monotonic()
+    return ended_s - float(done.stdout) - lost.seconds
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_a_collector_that_does_not_answer_delays_no_end(listens: bool) -> None:
+    """One that takes the connection and says nothing, and none at all; OpenTelemetry alone waits 10 s or longer."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if listens:
+            silent.listen()
+        took_s = seconds_to_the_end(f"http://127.0.0.1:{silent.getsockname()[1]}")
+
+    assert took_s < ENDS_WITHIN_S + 1.5
+
+
+def test_the_last_spans_are_sent_at_the_end() -> None:
+    with collecting() as (endpoint, received):
+        took_s = seconds_to_the_end(endpoint, within_s=20.0)
+        _, body = received.get(timeout=20.0)
+
+    (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
+    assert [span.name for span in resource.scope_spans[0].spans] == ["GET /last"]
+    assert took_s < 10.0
 
 
 def test_what_is_asked_for_and_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
