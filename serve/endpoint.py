@@ -80,11 +80,11 @@ Handler = Callable[[Call], Awaitable[Reply]]
 class Operation:
     """A method on a path: its handler, and all that the OpenAPI document says of it.
 
-    takes: what the body may be, none for no body. media_types: how it may be written. replies: by status, what the body
-    may be, the main answer first. limit_bytes: longer bodies are refused with 413. refuses: what can go wrong beyond
-    what all share. example: of the body; shows: of the main answer. query: parameters behind the question mark, see
-    `parameters`. scope: what a key must be good for; None for what everybody may ask. answers: the media type of
-    replies. explain: makes the answer to an error, where it is not `reply_of`.
+    takes: what the body may be, none for no body. media_types: how it may be written. replies: by status, what the
+    body may be, the main answer first. limit_bytes: longer bodies are refused with 413. refuses: what can go wrong
+    beyond what all share. example: of the body, examples: more of them by name; shows: of the main answer. query:
+    parameters behind the question mark, see `parameters`. scope: what a key must be good for; None for what everybody
+    may ask. answers: the media type of replies. explain: makes the answer to an error, where it is not `reply_of`.
     """
 
     method: str
@@ -98,6 +98,7 @@ class Operation:
     limit_bytes: int = MIB
     refuses: tuple[Kind, ...] = ()
     example: Any = None
+    examples: Mapping[str, Any] = field(default_factory=dict)
     shows: Any = None
     query: Parameters = field(default_factory=dict)
     scope: AccessScope | None = None

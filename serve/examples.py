@@ -7,6 +7,20 @@ _VERSIONS = {
     "policyVersion": "8ad01f6c93e2",
     "catalogueVersion": "5f0c2d9a41be",
 }
+ASKED: dict[str, dict[str, Any]] = {
+    "ranking": {"decisionId": "call-1", "customerId": "4711", "channel": "web", "topK": 3},
+    "slots": {"decisionId": "page-1", "channel": "web", "slots": [{"id": "hero"}, {"id": "side", "excludedArms": []}]},
+    "actionsBroughtAlong": {
+        "decisionId": "news-1",
+        "channel": "web",
+        "actions": [
+            {"id": "sport", "features": {"topic": "sport", "words": 300}},
+            {"id": "weather", "features": {"topic": "weather"}, "value": 0.5},
+        ],
+    },
+    "shownLater": {"decisionId": "later-1", "customerId": "4711", "channel": "web", "deferActivation": True},
+}
+"""Other ways to ask for a decision; a test sends each of them."""
 DECIDED: dict[str, Any] = {
     "decisionId": "web-7c1f",
     "action": "fiber_upgrade",
@@ -36,7 +50,8 @@ BRIEF: dict[str, Any] = {
 LOGGED: dict[str, Any] = {
     **BRIEF,
     "choices": [
-        {"arm": "no_action", "probability": 0.38, "expectedReward": 0.02},
+        {"arm": "no_action", "probability": 0.08, "expectedReward": 0.02},
+        {"arm": "network_status", "probability": 0.3, "expectedReward": 0.05},
         {"arm": "fiber_upgrade/speed", "probability": 0.62, "expectedReward": 0.081},
     ],
     "removed": [{"arm": "phone_case", "stage": "consent", "reason": "consent_marketing is not true"}],

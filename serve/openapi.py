@@ -1,7 +1,7 @@
 """The OpenAPI document, made from the operations and their types: it cannot say anything else than the code does."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -46,12 +46,12 @@ def _operation(operation: Operation, schema_of: dict[str, Any]) -> dict[str, Any
     for name, one in operation.query.items():
         said.setdefault("parameters", []).append(parameters.described(name, one))
     if operation.takes:
-        content = _content(operation.takes, schema_of, operation.example)
+        content = _content(operation.takes, schema_of, operation.example, operation.examples)
         said["requestBody"] = {"required": True, "content": dict.fromkeys(operation.media_types, content)}
     main = next(iter(operation.replies))
     said["responses"] = {
         str(status): {
-            "description": _SUCCESS.get(status, "OK"),
+            "description": _success(status, operation),
             **(
                 {
                     "content": {
@@ -69,9 +69,16 @@ def _operation(operation: Operation, schema_of: dict[str, Any]) -> dict[str, Any
     return said
 
 
-def _content(kinds: Sequence[Any], schema_of: dict[str, Any], example: object) -> dict[str, Any]:
+def _content(
+    kinds: Sequence[Any], schema_of: dict[str, Any], example: object, more: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """What a body may be; bytes are no JSON."""
     schema = {"type": "string", "format": "binary"} if kinds == (bytes,) else _one_of(kinds, schema_of)
+    if more:
+        return {
+            "schema": schema,
+            "examples": {name: {"value": one} for name, one in {"plain": example, **more}.items()},
+        }
     return {"schema": schema} | ({} if example is None else {"example": example})
 
 
@@ -127,8 +134,13 @@ def _version() -> str:
         return "0"
 
 
+def _success(status: int, operation: Operation) -> str:
+    known = status == 200 and 201 in operation.replies
+    return "Known already; nothing new was kept" if known else _SUCCESS.get(status, "OK")
+
+
 _SUCCESS = {
-    200: "Done; for a known id the stored answer, byte for byte",
+    200: "Done",
     201: "New, and on disk",
     204: "Done",
     207: "Some items were refused; each says why",

@@ -94,6 +94,7 @@ def operations(replica: Replica) -> list[Operation]:
             replies={201: (DecisionAnswer,), 200: (DecisionAnswer,)},
             refuses=(problems.CONFLICT, *problems.OF_STORE),
             example={"decisionId": "web-7c1f", "customerId": "4711", "channel": "web", "facts": {}},
+            examples=examples.ASKED,
             shows=examples.DECIDED,
         ),
         Operation(

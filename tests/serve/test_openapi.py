@@ -40,7 +40,7 @@ def test_every_example_is_what_its_type_says(app: App) -> None:
     for one in operations(app):
         if one.takes and one.takes != (bytes,):
             assert one.example is not None, f"{one.name} shows no body"
-            assert fits(one.example, one.takes), one.name
+            assert all(fits(shown, one.takes) for shown in (one.example, *one.examples.values())), one.name
         main = next(iter(one.replies.values()))
         if main and one.answers == JSON and one.path != "/openapi.json":
             assert one.shows is not None, f"{one.name} shows no answer"
@@ -55,6 +55,23 @@ def test_the_document_holds_them_and_the_query(app: App) -> None:
     assert shown["items"][0]["state"] == "serves"
     limit = next(p for p in paths["/v1/models"]["get"]["parameters"] if p["name"] == "limit")
     assert limit["schema"] == {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}
+
+
+def test_every_way_to_ask_for_a_decision_is_shown_and_taken(app: App) -> None:
+    asked = asyncio.run(Client(app).get("/openapi.json")).json["paths"]["/v1/decisions"]["post"]
+    shown = asked["requestBody"]["content"][JSON]["examples"]
+
+    assert list(shown) == ["plain", "ranking", "slots", "actionsBroughtAlong", "shownLater"]
+    for one in shown.values():
+        assert asyncio.run(Client(app).post("/v1/decisions", one["value"])).status == 201
+
+
+def test_a_known_id_is_spoken_of_only_where_there_is_one(app: App) -> None:
+    paths = asyncio.run(Client(app).get("/openapi.json")).json["paths"]
+
+    assert "Known already" in paths["/v1/decisions"]["post"]["responses"]["200"]["description"]
+    for path in ("/v1/status", "/v1/customers/{customerId}/decisions", "/v1/decisions/{decisionId}"):
+        assert paths[path]["get"]["responses"]["200"]["description"] == "Done"
 
 
 def test_links_lead_to_operations_and_their_parameters(app: App) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -108,3 +109,17 @@ def test_all_that_is_below_personalizer_is_refused_in_its_form(client: Client) -
         assert answer.json["error"]["message"]
     for path in ("/v1/nowhere", "/personalizers"):
         assert set(asyncio.run(client.get(path)).json) <= set(Problem.__struct_fields__)
+
+
+def test_the_dashboard_counts_these_calls_too(client: Client) -> None:
+    rank(client, "e-1")
+    rank_slots(client, "e-2", [{"id": "hero", "baselineAction": "a"}])
+    told = asyncio.run(client.get("/metrics")).body.decode()
+    counted = set(re.findall(r'nba_requests_total{operation="(\w+)"', told))
+    assert counted == {"firstGenerationRank", "multiSlotRank"}
+
+    dashboard = (Path(__file__).parents[3] / "docs" / "grafana.json").read_text()
+    for metric in ("nba_requests_total", "nba_request_seconds_bucket"):
+        asked = re.search(metric + r'{operation=~\\"([^"]*)\\"', dashboard)
+        assert asked is not None
+        assert all(re.fullmatch(asked[1], name) for name in counted | {"decide", "secondGenerationRank"})
