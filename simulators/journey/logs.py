@@ -100,6 +100,7 @@ class _Life:
             schema=workspace.catalogue.facts,
             clock=lambda: self.now_s,
             publish_every_s=_NOTHING_HEARD_S,
+            enough_pending=1_000_000,
             most_pending=1_000_000,
         )
         self.scorer: Scorer = NoModel()

@@ -11,10 +11,12 @@ from bandit_nba.catalogue import Catalogue
 from bandit_nba.decide.columns import Coded, Facts
 from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.record import DecisionRecord
+from bandit_nba.learn.log import Checkpoint, Claim
 from bandit_nba.learn.manifest import Manifest
 from bandit_nba.learn.vowpal import VowpalRegressor
 from bandit_nba.store import models
 from bandit_nba.store.database import Database
+from bandit_nba.store.learning import LearningStore
 from bandit_nba.store.tables import NEVER, decisions
 from tests.learn import tiny_world as world
 from tests.learn.learning_to_the_end import LATE_S, run
@@ -244,6 +246,29 @@ def test_it_publishes_at_its_pace_and_what_is_left_at_the_end(database: Database
     assert published == [True, False, True, False, True, False]
     assert learner.finish().published is not None
     assert world.newest(database).manifest.examples_learned == 600  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("took_s", "published"), [(0.0, [1, 0, 1, 0, 1, 0]), (0.1, [1, 0, 0, 1, 0, 0])])
+def test_it_publishes_early_what_its_marks_would_hold_up_others_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch, took_s: float, published: list[int]
+) -> None:
+    """200 decisions are enough, unless ten times as long as the checkpoint before took have not passed."""
+    world.play(database, 1_000, seed=5)
+    clock = Clock(LATE_S)
+    learner = world.learner(database, clock, publish_every_s=1e9, batch=100, enough_pending=200)
+    commit = LearningStore.commit
+
+    def slow(self: LearningStore, claim: Claim, checkpoint: Checkpoint) -> bool:
+        clock.now_s += took_s
+        return commit(self, claim, checkpoint)
+
+    monkeypatch.setattr(LearningStore, "commit", slow)
+    found = []
+    for _ in range(6):
+        clock.now_s += 0.4
+        found.append(learner.step().published is not None)
+
+    assert found == published
 
 
 def test_the_report_says_how_far_behind_it_is(database: Database) -> None:

@@ -150,6 +150,7 @@ def learner(
     catalogue: Catalogue = CATALOGUE,
     publish_every_s: float = 0.0,
     batch: int = 500,
+    enough_pending: int = 3_000,
 ) -> Learner:
     return Learner(
         log or LearningStore(database, clock=clock, holder=holder),
@@ -159,6 +160,7 @@ def learner(
         clock=clock,
         publish_every_s=publish_every_s,
         batch=batch,
+        enough_pending=enough_pending,
     )
 
 
