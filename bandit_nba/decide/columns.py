@@ -75,7 +75,7 @@ class Facts:
         return self.columns.cells if isinstance(self.columns, LoneRow) else None
 
     def rows(self) -> list[dict[str, FactValue]]:
-        """Each row as a dictionary of the known facts."""
+        """Each row as a dictionary of the known facts, alone as in any batch: an empty set is an unknown one."""
         if isinstance(self.columns, LoneRow):
             return [self.columns.known()]
         cells = [_cells(column, self.schema[name]) for name, column in self.columns.items()]
@@ -133,13 +133,8 @@ class LoneRow(Mapping[str, Column]):
         return len(self.cells)
 
     def known(self) -> dict[str, FactValue]:
-        """As `Facts.rows` tells it: an unknown set is an empty one."""
-        schema = self._schema
-        return {
-            name: () if cell is None else cell
-            for name, cell in self.cells.items()
-            if cell is not None or schema[name] == "set"
-        }
+        """As `Facts.rows` tells it."""
+        return {name: cell for name, cell in self.cells.items() if cell is not None and cell != ()}
 
 
 def _one_cell(cell: FactValue | None, kind: str) -> Column:
@@ -175,13 +170,13 @@ def _column(cells: list[FactValue | None], kind: str) -> Column:
 
 
 def _cells(column: Column, kind: str) -> list[FactValue | None]:
-    """A column as values, None where unknown; an unknown set is empty."""
+    """A column as values, None where unknown; an empty set is an unknown one."""
     if isinstance(column, Coded):
         value_of = (*column.values, None)  # code -1 is the last
         return [value_of[code] for code in column.codes.tolist()]
     if isinstance(column, CodedSets):
         members = [column.values[code] for code in column.codes.tolist()]
-        return [tuple(members[lo:hi]) for lo, hi in pairwise(column.indptr.tolist())]
+        return [tuple(members[lo:hi]) or None for lo, hi in pairwise(column.indptr.tolist())]
     if kind == "boolean":
         return [None if number != number else bool(number) for number in column.tolist()]
     return [None if number != number else number for number in column.tolist()]

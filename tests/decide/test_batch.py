@@ -20,10 +20,18 @@ def facts() -> Facts:
 
 
 def test_rows_come_out_as_they_went_in(facts: Facts) -> None:
-    """Unknown facts are left out, but an unknown set is the empty set."""
+    """Unknown facts are left out; so is the empty set, which an unknown one is."""
     assert facts.row(0) == ROWS[0]
-    assert facts.row(1) == {"vip": False, "plan": "gold", "owned": ()}
+    assert facts.row(1) == {"vip": False, "plan": "gold"}
     assert facts.row(2) == {"owned": ("case", "tv")}
+
+
+@pytest.mark.parametrize("sets", [{}, {"owned": None}, {"owned": ()}])
+def test_what_is_logged_of_an_unknown_set_does_not_depend_on_the_batch(sets: dict[str, object]) -> None:
+    row = {"age": 1.0, **sets}
+    batches = [[row], [row, row], [row, {}], [row, {"owned": ("tv",)}], [row, {"owned": ()}]]
+
+    assert [Facts.from_rows(rows, SCHEMA).rows()[0] for rows in batches] == [{"age": 1.0}] * 5  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 4), (1, 3), (2, 3), (3, 4), (2, 2)])
