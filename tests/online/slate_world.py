@@ -19,15 +19,7 @@ from bandit_nba.store.database import Database
 from bandit_nba.store.past import StoredPast, past_records
 from bandit_nba.workspace import Workspace
 from tests.online.clock import Clock
-
-KNOWN = {
-    "tenure_months": 12.0,
-    "contract": "month_to_month",
-    "internet": "dsl",
-    "consent_marketing": True,
-    "senior": False,
-}
-
+from tests.online.customer import KNOWN
 
 TWO = [{"id": "x", "features": {"topic": "tv", "price": 9.9}}, {"id": "y", "features": {"topic": "phone", "price": 1}}]
 

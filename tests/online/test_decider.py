@@ -21,14 +21,8 @@ from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
 from bandit_nba.workspace import Workspace
 from tests.online.clock import START_S, Clock
+from tests.online.customer import KNOWN
 
-KNOWN = {
-    "tenure_months": 12.0,
-    "contract": "month_to_month",
-    "internet": "dsl",
-    "consent_marketing": True,
-    "senior": False,
-}
 SAFE = ["no_action", "network_status"]
 
 

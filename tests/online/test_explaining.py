@@ -19,16 +19,10 @@ from bandit_nba.online.model_feed import ModelFeed, StoredModels
 from bandit_nba.store.database import Database
 from bandit_nba.store.tables import decisions, metadata
 from bandit_nba.workspace import Workspace
+from tests.online import customer
 from tests.online.clock import Clock
 
-KNOWN = {
-    "tenure_months": 12.0,
-    "contract": "month_to_month",
-    "internet": "dsl",
-    "consent_marketing": True,
-    "senior": False,
-    "owned": ["streaming"],
-}
+KNOWN = {**customer.KNOWN, "owned": ["streaming"]}
 
 
 def asked(decision: str, **facts: object) -> DecisionRequest:
