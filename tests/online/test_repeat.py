@@ -18,11 +18,11 @@ def test_it_outlives_errors_and_backs_off() -> None:
 
     repeat = Repeat(step, every_s=0.01, name="test")
     repeat.start()
-    assert enough.wait(5.0)
+    assert enough.wait(20.0)
     assert repeat.alive
 
     assert repeat.stop()
-    assert repeat.failures == len(calls) == 3
+    assert repeat.failures == len(calls) >= 3
     assert isinstance(repeat.error, ValueError)
     assert calls[1] - calls[0] >= 0.4  # 0.2 s doubled
     assert calls[2] - calls[1] >= 0.8
@@ -40,7 +40,7 @@ def test_a_success_forgets_the_error() -> None:
 
     repeat = Repeat(step, every_s=0.01, name="test")
     repeat.start()
-    assert done.wait(5.0)
+    assert done.wait(20.0)
 
     repeat.stop()
     assert repeat.error is None
