@@ -68,10 +68,11 @@ def show(
     """
     from bandit_nba.online.quarantine import raw_rows
     from bandit_nba.store import quarantine
+    from bandit_nba.store.archive.restore import Archive
 
-    with opened(directory) as (_, database), database.read() as connection:
+    with opened(directory) as (workspace, database), database.read() as connection:
         found = quarantine.one(connection, decision)
-        logged = raw_rows(connection, decision)
+        logged = raw_rows(connection, Archive(workspace.archive_folder), decision)
     content = {**_content(found), **logged}
     if as_json:
         print_json(content)

@@ -1,8 +1,9 @@
 """Which logged rows cannot be judged, and why; their share is always reported.
 
 A row that is not the policy's own free draw says nothing of what another policy would have earned: an answer of the
-safe policy, a person's choice, a row in which some eligible arm could not have been chosen. A slate's reward belongs to
-several places at once: slates are judged by `evaluate.slates`.
+safe policy, a person's choice, a row in which some eligible arm could not have been chosen. What is quarantined is
+damaged: it is left alone, so that one such row does not keep all others from being judged. A slate's reward belongs
+to several places at once: slates are judged by `evaluate.slates`.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from bandit_nba.decide.columns import Floats
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.store.log_chunk import LogChunk
-from bandit_nba.store.tables import OVERRIDDEN
+from bandit_nba.store.tables import OVERRIDDEN, QUARANTINED
 
 UNSUPPORTED = "without support"
 SLATE = "slate"
@@ -66,6 +67,8 @@ def why_left_out(
         if kind != "normal"
         else OVERRIDDEN
         if mark == OVERRIDDEN
+        else QUARANTINED
+        if mark == QUARANTINED
         else "not activated"
         if deadline is not None and activated is None
         else "picked by a person"

@@ -117,15 +117,24 @@ def _note(connection: sa.Connection, action: str, ids: Sequence[str], *, who: st
         audit_log.append(connection, now_s=now_s, actor=who, action=action, subject=decision)
 
 
-def raw_rows(connection: sa.Connection, decision: str) -> dict[str, object]:
-    """What the log holds of a decision, as text and numbers, however damaged: facts, row and outcomes that name it."""
-    row = connection.execute(sa.select(*_SHOWN).where(decisions.c.id == decision)).one_or_none()
-    query = sa.select(decisions.c.facts).where(decisions.c.id == decision)
-    facts = connection.execute(query).scalar_one_or_none()
+def raw_rows(connection: sa.Connection, archive: Archive, decision: str) -> dict[str, object]:
+    """What the log holds of a decision, as text and numbers, however damaged: facts, row and outcomes that name it.
+
+    Raises
+    ------
+    StoreError
+        If the decision is archived, and the archive lacks it.
+    """
+    shown = connection.execute(sa.select(*_SHOWN).where(decisions.c.id == decision)).mappings().one_or_none()
+    row = None if shown is None else dict(shown)
+    query = sa.select(decisions.c.facts, decisions.c.archived_on).where(decisions.c.id == decision)
+    facts, day = connection.execute(query).one_or_none() or (None, None)
+    if row is not None and day is not None:
+        facts, row["inline_actions"] = archive.lessons([(day, row["decided_at"], decision)])[decision]
     named = sa.select(outcomes.c.id, outcomes.c.type, outcomes.c.amount, outcomes.c.received_at)
     found = connection.execute(named.where(outcomes.c.decision == decision).order_by(outcomes.c.received_at))
     return {
-        "row": None if row is None else {name: _readable(value) for name, value in row._mapping.items()},
+        "row": None if row is None else {name: _readable(value) for name, value in row.items()},
         "facts": _readable(facts),
         "outcomes": [dict(one._mapping) for one in found],
     }

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from click.testing import Result
 
 from bandit_nba.store import audit_log
+from bandit_nba.store.archive.close import DAY_S, archive_days
 from bandit_nba.store.database import Database
 from bandit_nba.store.tables import decisions
 from bandit_nba.workspace import open_workspace
@@ -91,3 +92,13 @@ def test_naming_none_is_not_all(workspace: Path) -> None:
     assert nba("drop", workspace).exit_code == 2
     assert nba("drop", workspace, BAD[0], "--all").exit_code == 2
     assert nba("list", workspace).output.endswith("2 held, 0 released, 0 learned, 0 dropped\n")
+
+
+def test_what_was_archived_is_shown_as_before(workspace: Path, database: Database) -> None:
+    before = json.loads(nba("show", workspace, BAD[0], "--json").output)
+    archive_days(database, open_workspace(workspace).archive_folder, before_s=10 * DAY_S, clock=lambda: 20 * DAY_S)
+    with database.read() as connection:
+        stored = connection.execute(sa.select(decisions.c.facts).where(decisions.c.id == BAD[0])).scalar_one()
+    assert stored is None
+    assert json.loads(nba("show", workspace, BAD[0], "--json").output) == before
+    assert nba("replay", workspace, BAD[0]).exit_code == 1  # its facts are as damaged as they were

@@ -107,6 +107,7 @@ def test_rows_that_were_no_free_draw_are_left_out_by_why():
     special = {
         "d000002": {"kind": "fallback"},
         "d000003": {"learned_in": "overridden"},
+        "d000011": {"learned_in": "quarantined", "facts": b"{broken"},
         "d000004": {"support": False},
         "d000005": {"slate": b'{"slots":[{"id":"a"}]}'},
         "d000006": {"picked": "b"},
@@ -119,6 +120,7 @@ def test_rows_that_were_no_free_draw_are_left_out_by_why():
     assert log.left_out == {
         "fallback": 1,
         "overridden": 1,
+        "quarantined": 1,
         "without support": 1,
         "slate": 1,
         "picked by a person": 1,

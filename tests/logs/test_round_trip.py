@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 import vowpal_wabbit_next as vw
 
 from bandit_nba.errors import StoreError
@@ -15,6 +16,7 @@ from bandit_nba.logs.importing import Imported, import_rows
 from bandit_nba.online.definitions import register
 from bandit_nba.store.archive.close import archive_days
 from bandit_nba.store.database import Database
+from bandit_nba.store.tables import decisions
 from bandit_nba.workspace import open_workspace
 from tests.full_disk import most_bytes
 from tests.logs import rich_world
@@ -168,3 +170,21 @@ def test_two_exports_into_one_file_at_once_are_each_whole(shop, tmp_path, kind):
     assert within
     assert {outer, *within} == {alone}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alone", "log"]
+
+
+def test_what_is_quarantined_keeps_nobody_from_exporting_and_judging_the_others(tmp_path):
+    directory = tmp_path / "shop"
+    rich_world.play(rich_world.make(directory), 60, seed=3)
+    workspace = open_workspace(directory)
+    database = Database.open(workspace.database_url)
+    with database.write() as connection:
+        two = connection.execute(sa.select(decisions.c.id).order_by(decisions.c.id).limit(2)).scalars().all()
+        connection.execute(sa.update(decisions).where(decisions.c.id.in_(two)).values(facts=b"{broken"))
+    rich_world.learn(directory)
+    for kind in ("dsjson", "parquet", "csv", "obp"):
+        done = export_log(database, workspace, tmp_path / kind, kind=kind, now_s=rich_world.NOW_S)
+        assert (done.rows, done.left_out) == (58, {"quarantined": 2})
+    log = read_log(database, workspace.rewards, workspace.catalogue.facts, now_s=rich_world.NOW_S)
+    database.close()
+
+    assert (len(log), log.left_out) == (58, {"quarantined": 2})
