@@ -12,14 +12,17 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from bandit_nba.online.measures import Histogram
 from bandit_nba.online.replica import Replica
-from bandit_nba.online.status import Status
+from bandit_nba.online.status import ReplicaStatus, Status
 from serve.traffic import Traffic
 
 
-def exposition(replica: Replica, traffic: Traffic, status: Status) -> bytes:
-    """Everything at one moment, as text."""
+def exposition(replica: Replica, traffic: Traffic, status: Status | None) -> bytes:
+    """Everything at one moment, as text. status: None where the store cannot be read; the replica's own stays."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collected([*_of_status(status), *_of_replica(replica), *_of_traffic(traffic)]))
+    of_store = [_gauge("nba_store_readable", "1 while the store can be read.", float(status is not None))]
+    of_store += [] if status is None else _of_status(status)
+    here = replica.here() if status is None else status.replica
+    registry.register(_Collected([*of_store, *_of_here(here), *_of_replica(replica), *_of_traffic(traffic)]))
     return generate_latest(registry)
 
 
@@ -32,7 +35,7 @@ class _Collected:
 
 
 def _of_status(status: Status) -> Iterator[Metric]:
-    log, model, here = status.decisions, status.model, status.replica
+    log, model = status.decisions, status.model
     yield _gauge("nba_learning", "1 while matured decisions are learned.", float(status.learning))
     yield _counter("nba_decisions_logged", "Decisions in the log.", "kind", log.by_kind)
     fates = {
@@ -54,6 +57,9 @@ def _of_status(status: Status) -> Iterator[Metric]:
     yield _gauge("nba_model_examples", "Examples that the newest model has learned.", model.examples_learned)
     if model.age_s is not None:
         yield _gauge("nba_model_age_seconds", "Since the newest model was published.", model.age_s)
+
+
+def _of_here(here: ReplicaStatus) -> Iterator[Metric]:
     yield _gauge(
         "nba_serving_model_examples", "Examples behind the model that serves here.", here.model_examples_learned
     )

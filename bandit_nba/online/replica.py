@@ -233,6 +233,28 @@ class Replica:
         """What goes on; at most a second old."""
         return await self._watched(self._current_status)
 
+    def here(self) -> state.ReplicaStatus:
+        """This replica's own part of the status; reads no store."""
+        serving = self.feed.serving
+        return state.ReplicaStatus(
+            id=self.id,
+            started_at=moment(self._started_s),
+            model_version=serving.scorer.version,
+            model_examples_learned=serving.scorer.examples_learned,
+            model_since=moment(serving.since_s),
+            model_swaps=self.feed.swaps,
+            models_refused=dict(self.feed.refused),
+            models_put_away=dict(self.feed.distrusted),
+            registry_failures=self.feed.failures,
+            decisions_waiting=self._decisions.waiting,
+            outcomes_waiting=self._outcomes.waiting,
+            counts={
+                "models_refused": self.feed.refusals,
+                **{f"decisions_{name}": n for name, n in self._decision_counts().items()},
+                **{f"outcomes_{name}": n for name, n in self.collector.counts.items()},
+            },
+        )
+
     async def check(self) -> None:
         """Raise `StoreError` unless decisions can be stored now, and soon after."""
         if self._closing:
@@ -315,33 +337,12 @@ class Replica:
             policy_version=self.workspace.policy.version,
             feature_version=self.workspace.policy.features.version,
             reward_version=self.workspace.rewards.version,
-            replica=self._replica_status(),
+            replica=self.here(),
         )
 
     def _decision_counts(self) -> Counter[str]:
         """What both deciders kept, and how many of their answers came late or not at all."""
         return self.decider.counts + self.late.counts + self.punctual.counts
-
-    def _replica_status(self) -> state.ReplicaStatus:
-        serving = self.feed.serving
-        return state.ReplicaStatus(
-            id=self.id,
-            started_at=moment(self._started_s),
-            model_version=serving.scorer.version,
-            model_examples_learned=serving.scorer.examples_learned,
-            model_since=moment(serving.since_s),
-            model_swaps=self.feed.swaps,
-            models_refused=dict(self.feed.refused),
-            models_put_away=dict(self.feed.distrusted),
-            registry_failures=self.feed.failures,
-            decisions_waiting=self._decisions.waiting,
-            outcomes_waiting=self._outcomes.waiting,
-            counts={
-                "models_refused": self.feed.refusals,
-                **{f"decisions_{name}": n for name, n in self._decision_counts().items()},
-                **{f"outcomes_{name}": n for name, n in self.collector.counts.items()},
-            },
-        )
 
 
 def _unpacked(

@@ -260,7 +260,7 @@ def _multiple(events: Events, query: Parameters) -> list[Operation]:
 
 
 def _activate(events: Events, base: str, name: str, summary: str, query: Parameters) -> Operation:
-    refuses = (problems.REFUSED, *problems.OF_STORE)
+    refuses = (problems.REFUSED, problems.INVALID, *problems.OF_STORE)
     path = f"{base}/events/{{eventId}}/activate"
     return _call(
         path, name, summary, query, scope="decide", handler=events.activate, replies={204: ()}, refuses=refuses

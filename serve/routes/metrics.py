@@ -1,5 +1,6 @@
 """Metrics for Prometheus."""
 
+from bandit_nba.errors import StoreError
 from bandit_nba.online.replica import Replica
 from serve import metrics
 from serve import problem as problems
@@ -11,7 +12,11 @@ def operation(replica: Replica, traffic: Traffic) -> Operation:
     """The operation that tells all numbers of this replica."""
 
     async def expose(_: Call) -> Reply:
-        return Reply(200, metrics.exposition(replica, traffic, await replica.status()), TEXT)
+        try:
+            status = await replica.status()
+        except StoreError:  # whoever watches wants the replica's own numbers then more than ever
+            status = None
+        return Reply(200, metrics.exposition(replica, traffic, status), TEXT)
 
     return Operation(
         method="GET",

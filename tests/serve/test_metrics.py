@@ -15,6 +15,7 @@ from bandit_nba.online.replica import Replica
 from serve.app import create_app
 from serve.logs import JsonLines, request_id
 from tests.serve.asgi_client import JSON, Client
+from tests.serve.conftest import Clock
 
 
 def samples(client: Client) -> dict[tuple[str, str], float]:
@@ -117,6 +118,22 @@ def test_a_whole_app_has_numbers_of_its_own(replica: Replica, client: Client) ->
 
     assert ("nba_requests_total", "getLiveness,200") in samples(client)
     assert ("nba_requests_total", "getLiveness,200") not in samples(Client(create_app(replica)))
+
+
+def test_a_store_that_cannot_be_read_takes_only_its_own_numbers_along(
+    client: Client, replica: Replica, clock: Clock
+) -> None:
+    asyncio.run(client.post("/v1/decisions", {"decisionId": "d", "channel": "web"}))
+    before = samples(client)
+    replica.database.close()
+    clock.now_s += 2.0  # the status is at most a second old
+    asyncio.run(client.post("/v1/decisions", {"decisionId": "e", "channel": "web"}))
+    after = samples(client)
+
+    assert (before["nba_store_readable", ""], after["nba_store_readable", ""]) == (1, 0)
+    assert after["nba_requests_total", "decide,503"] == 1
+    assert after["nba_events_total", "decisions_normal"] == 1
+    assert "nba_learning" not in {name for name, _ in after}
 
 
 def test_the_dashboard_asks_for_metrics_that_exist(client: Client) -> None:
