@@ -29,7 +29,10 @@ def analyse(frame: pd.DataFrame) -> Report:
             "active_at_end": by_scenario(frame, "active_at_end"),
             **mixes,
         },
-        words=("Money and responses per customer over the journey; errors are over seeds, each another world.",),
+        words=(
+            "Money and responses per customer over the journey; errors are standard errors over seeds, each another "
+            "world, bands 95 % intervals over seeds.",
+        ),
         figures=figures,
     )
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from experiments.runner.compare import by_scenario, wide
+from experiments.runner.compare import by_scenario, half_width, wide
 from experiments.runner.plots import bars, curves
 from experiments.runner.report import Report
 
@@ -53,16 +53,16 @@ def over_the_rival(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def between(frame: pd.DataFrame) -> pd.DataFrame:
-    """Each long-term reward against the myopic one of its kind: paired by seed, t-like interval over seeds."""
+    """Each long-term reward against the myopic one of its kind: paired by seed, Student's t over seeds."""
     money = wide(frame, "money")
     rows = []
     for scenario in sorted(frame["scenario"].unique()):
         for policy, rival in PAIRS:
             if policy in money and rival in money:
                 difference = (money.loc[scenario][policy] - money.loc[scenario][rival]).to_numpy()
-                half = 1.96 * difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else np.nan
+                half = half_width(difference)
                 base = float(money.loc[scenario][rival].mean())
-                rows.append(_row(scenario, policy, float(difference.mean()), float(half), base))
+                rows.append(_row(scenario, policy, float(difference.mean()), half, base))
     return pd.DataFrame(rows)
 
 

@@ -20,7 +20,10 @@ def closing(frame: pd.DataFrame, *, first: Mapping[str, pd.DataFrame] | None = N
             "closed_in_the_last_fifth": side_by_side(late),
             "closed_with_errors": online,
         },
-        words=("Share of the gap from uniform to the oracle that is closed, over all rounds; errors are over seeds.",),
+        words=(
+            "Share of the gap from uniform to the oracle that is closed, over all rounds; errors are standard errors "
+            "over seeds, bands 95 % intervals over seeds.",
+        ),
         figures={
             "learning_curves": curves(
                 frame, "reward", scenarios=scenarios, xlabel="round", ylabel="mean reward so far"

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.special import erf
+from scipy.stats import t as student
 
 from bandit_nba.decide.columns import Floats
 
@@ -41,6 +42,12 @@ def verdicts(a: Floats, b: Floats, n: Floats) -> np.ndarray:
     return found
 
 
+def half_width(values: Floats) -> float:
+    """Half of the 95 % interval of a mean, t_{n-1} sd / sqrt(n): seeds and scenarios are few; NaN for one value."""
+    n = len(values)
+    return float(student.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+
+
 def wide(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """One metric of whole runs: a row per (scenario, seed), a column per policy."""
     one = frame[(frame["metric"] == metric) & frame["x"].isna()]
@@ -61,7 +68,8 @@ def duels(frame: pd.DataFrame, policies: Sequence[str]) -> Duels:
 def against(frame: pd.DataFrame, policy: str) -> pd.DataFrame:
     """`policy` against every other: wins, losses, and the mean difference with a 95 % interval over scenarios.
 
-    The interval takes each scenario's mean difference over its seeds as one observation of a normal sample.
+    The interval (Student's t) takes each scenario's mean difference over its seeds as one observation of a normal
+    sample.
     """
     total, rounds = wide(frame, "total"), wide(frame, "rounds")
     means = total / rounds
@@ -70,7 +78,7 @@ def against(frame: pd.DataFrame, policy: str) -> pd.DataFrame:
     for other in others:
         found = verdicts(means[policy].to_numpy(), means[other].to_numpy(), rounds[policy].to_numpy())
         by_scenario = (means[policy] - means[other]).groupby(level="scenario").mean().to_numpy()
-        half = 1.96 * by_scenario.std(ddof=1) / np.sqrt(len(by_scenario)) if len(by_scenario) > 1 else float("nan")
+        half = half_width(by_scenario)
         rows.append(
             {
                 "against": other,

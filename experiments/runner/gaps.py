@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from experiments.runner.compare import wide
+from experiments.runner.compare import half_width, wide
 
 
 def closed(frame: pd.DataFrame, metric: str = "expected") -> pd.DataFrame:
@@ -24,14 +24,14 @@ def side_by_side(table: pd.DataFrame, value: str = "closed") -> pd.DataFrame:
 
 
 def paired(frame: pd.DataFrame, policy: str, *, metric: str = "expected") -> pd.DataFrame:
-    """`policy` less each other, in % of the other: mean over seeds and a 95 % interval (normal, seeds paired)."""
+    """`policy` less each other, in % of the other: mean over seeds and a 95 % interval (Student's t, seeds paired)."""
     means = wide(frame, metric)
     rows = []
     for scenario in sorted(frame["scenario"].unique()):
         here = means.loc[scenario]
         for other in (name for name in here.columns if name != policy):
             difference = here[policy] - here[other]
-            base, half = here[other].mean(), 1.96 * difference.sem()
+            base, half = here[other].mean(), half_width(difference.to_numpy())
             rows.append(
                 {
                     "scenario": scenario,

@@ -4,16 +4,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.runner.compare import Duels
+from experiments.runner.compare import Duels, half_width
 
 # Okabe and Ito's palette and its darker second half: told apart by people with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555", "#8C510A", "#762A83", "#01665E")
 
 
 def curves(frame: pd.DataFrame, metric: str, *, scenarios: Sequence[str], xlabel: str, ylabel: str) -> Figure:
-    """Mean over seeds of a metric along x, a panel per scenario; the band is +- 1.96 standard errors over seeds."""
+    """A metric along x, mean over seeds, a panel per scenario; bands are 95 % intervals (Student's t over seeds).
+
+    One seed has no band. Bands of two or three seeds may leave the panel: it shows the means' range thrice.
+    """
     across = min(3, len(scenarios))
     down = -(-len(scenarios) // across)
     figure = Figure(figsize=(4.2 * across, 3.2 * down + 0.6), layout="constrained")
@@ -22,13 +26,14 @@ def curves(frame: pd.DataFrame, metric: str, *, scenarios: Sequence[str], xlabel
         axes = figure.add_subplot(down, across, place + 1)
         here = frame[(frame["scenario"] == scenario) & (frame["metric"] == metric) & frame["x"].notna()]
         for number, policy in enumerate(policies):
-            mine = here[here["policy"] == policy].groupby("x")["value"].agg(["mean", "sem"]).fillna({"sem": 0.0})
+            mine = here[here["policy"] == policy].groupby("x")["value"].agg(["mean", half_width]).fillna(0.0)
             if mine.empty:
                 continue
             colour, x = COLOURS[number % len(COLOURS)], mine.index.to_numpy()
-            mean, half = mine["mean"].to_numpy(), 1.96 * mine["sem"].to_numpy()
+            mean, half = mine["mean"].to_numpy(), mine["half_width"].to_numpy()
             axes.fill_between(x, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
             axes.plot(x, mean, color=colour, linewidth=1.5, label=policy)
+        _hold_to_the_means(axes)
         axes.set_title(scenario, fontsize=9)
         axes.set(xlabel=xlabel, ylabel=ylabel)
         axes.spines[["top", "right"]].set_visible(False)
@@ -36,6 +41,18 @@ def curves(frame: pd.DataFrame, metric: str, *, scenarios: Sequence[str], xlabel
             handles, labels = axes.get_legend_handles_labels()
             figure.legend(handles, labels, frameon=False, fontsize=8, loc="outside upper center", ncols=5)
     return figure
+
+
+def _hold_to_the_means(axes: Axes) -> None:
+    """Bands of few seeds must not flatten the curves."""
+    means = np.concatenate(
+        [np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.get_lines()] or [np.zeros(1)]
+    )
+    low, high = float(means.min()), float(means.max())
+    bottom, top = axes.get_ylim()
+    span = high - low
+    if span > 0.0:
+        axes.set_ylim(max(bottom, low - span), min(top, high + span))
 
 
 def matrix(found: Duels, *, title: str) -> Figure:

@@ -1,6 +1,7 @@
 """A journey world as settings: every table says where its numbers come from.
 
-`source` names a publication or data set, or begins with "assumption"; assumptions are what a sensitivity run varies.
+`source` names a publication or data set, or begins with "assumption", or names the keys of its table that are one;
+assumptions are what a sensitivity run varies.
 Rates and durations are per week or in weeks where nothing else is said; money is in the catalogue's unit.
 """
 
@@ -25,6 +26,7 @@ Source = Annotated[str, Meta(min_length=10)]
 Stage = Literal["prospect", "onboarding", "active", "loyal", "at_risk", "churned", "won_back"]
 UpliftType = Literal["persuadable", "sure_thing", "lost_cause", "do_not_disturb"]
 ASSUMPTION = "assumption"
+MADE_UP: Source = f"{ASSUMPTION}: made up for this world"
 
 
 class NumberFact(Settings, frozen=True, kw_only=True):
@@ -42,6 +44,7 @@ class Persona(Settings, frozen=True, kw_only=True):
     """
 
     name: Name
+    source: Source = MADE_UP
     share: NotNegative = 1.0
     match: Mapping[str, str | bool] = {}
     numbers: Mapping[Name, NumberFact] = {}
@@ -87,6 +90,7 @@ class Offer(Settings, frozen=True, kw_only=True):
     """
 
     id: Name
+    source: Source = MADE_UP
     kind: Kind
     group: Name
     title: str = ""
@@ -251,9 +255,10 @@ class Population(Settings, frozen=True, kw_only=True):
 
 
 class JourneySettings(Settings, frozen=True, kw_only=True):
-    """A whole world; what is left out does not happen."""
+    """A whole world; what is left out does not happen. source: of the numbers that stand in no table of their own."""
 
     title: str
+    source: Source = MADE_UP
     step_days: Positive = 7.0
     steps: Annotated[int, Meta(ge=1, le=10_000)] = 104
     start: str = "2023-01-02T10:00:00Z"

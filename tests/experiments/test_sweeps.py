@@ -3,17 +3,19 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bandit_nba.decide.policy import Policy
 from bandit_nba.errors import SettingsError
 from bandit_nba.settings import load
 from experiments.bakeoff.datasets import scenario_line
-from experiments.runner.compare import against, verdicts
+from experiments.runner.compare import against, half_width, verdicts
 from experiments.runner.execute import execute
 from experiments.runner.game.play import make_player, run
 from experiments.runner.game.product import product_policy
 from experiments.runner.game.rounds import make_game
+from experiments.runner.gaps import paired
 from experiments.runner.report import analysed, write
 from experiments.runner.results import read
 from experiments.runner.sweep import cells, folder, names, sweep_of
@@ -95,6 +97,20 @@ def test_the_bakeoffs_test_by_hand() -> None:
     assert verdicts(a, b, n).tolist() == [1, 0, -1, 0]
 
 
+def test_intervals_over_few_seeds_are_students() -> None:
+    """By hand: 1 and 3 have sd sqrt 2, and t_1 is 12.7062: 12.7062 sqrt(2) / sqrt(2); t_4 is 2.7764."""
+    assert half_width(np.array([1.0, 3.0])) == pytest.approx(12.7062, abs=1e-4)
+    assert half_width(np.arange(5.0)) == pytest.approx(2.7764 * np.sqrt(2.5 / 5), abs=1e-4)
+    assert np.isnan(half_width(np.array([1.0])))
+    rows = [
+        ("s", p, seed, m, v) for p, a, b in (("a", 2, 6), ("b", 1, 3)) for seed, v in enumerate((a, b)) for m in "m"
+    ]
+    frame = pd.DataFrame(rows, columns=["scenario", "policy", "seed", "metric", "value"]).assign(x=np.nan)
+    found = paired(frame, "a", metric="m").iloc[0]  # differences 1 and 3 of a mean of 2
+
+    assert found[["low_%", "gain_%", "high_%"]].tolist() == pytest.approx([-535.31, 100.0, 735.31], abs=0.01)
+
+
 def test_players_meet_the_same_rounds_and_best_fixed_earns_its_mean() -> None:
     game = make_game({"world": "telco"}, seed=3, rounds=400)
     again = make_game({"world": "telco"}, seed=3, rounds=400)
@@ -145,8 +161,6 @@ def test_the_report_counts_wins_from_the_results(tmp_path: Path) -> None:
     frame = read(tmp_path)
     one = frame[frame["policy"] == "uniform"]
     both = one.assign(policy="twin")
-    import pandas as pd
-
     found = against(pd.concat([one, both]), "uniform")
 
     assert found[["wins", "losses"]].to_numpy().sum() == 0

@@ -1,13 +1,16 @@
 """Long-term values by rollouts: against closed forms where there are any, and with honest errors."""
 
+import contextlib
 from typing import Any
 
 import numpy as np
 import pytest
 
 import simulators
-from simulators.journey import JourneyWorld, rollout, trap
-from simulators.journey.sensitivity import assumptions, effect
+from bandit_nba.errors import SettingsError
+from simulators.journey import JourneyWorld, named, rollout, trap
+from simulators.journey.named import settings_of
+from simulators.journey.sensitivity import assumptions, effect, times
 
 
 def _trap(**options: Any) -> JourneyWorld:
@@ -94,12 +97,47 @@ def test_assumptions_are_found_and_can_be_varied() -> None:
 
     assert found["fatigue.half_life_weeks"] == 3.0
     assert "contract.alpha" not in found  # it has a source
+    assert found["contract.renewal_weeks"] == 52.0  # which says that this is none of it
+    assert found["touchpoints.email.consent"] == 0.7
+    assert "touchpoints.email.delays" not in found
+    assert found["uplift.stages.prospect"] == -1.0
+    assert found["life_events.moving.per_year"] == 0.1
+    assert found["personas.restless.types.persuadable"] == 0.45
+    assert found["actions.welcome_offer.value"] == 40.0
+    assert found["limits.contacts"] == 3
+    assert found["base_margin"] == 4.0
+    assert not {"uplift.best_fixed", "steps", "step_days", "population.profiles"} & set(found)
     half = effect("fatigue-trap", "retention.leave_per_week", 0.002, seed=1, n=200, steps=20)
     whole = effect("fatigue-trap", "retention.leave_per_week", 0.004, seed=1, n=200, steps=20)
     assert half is not None
     assert whole is not None
     assert half.base > whole.base
     assert effect("fatigue-trap", "uplift.organic.sure_thing", 7.0, seed=1, n=200, steps=20) is None
+
+
+@pytest.mark.parametrize("name", sorted(named.WORLDS))
+def test_every_assumption_of_every_world_can_be_varied(name: str) -> None:
+    """Each place leads back to its number, halved and doubled ones too, unless they are out of range and say so."""
+    import msgspec
+
+    plain = msgspec.to_builtins(settings_of(name))
+    found = assumptions(name)
+    assert {p.split(".")[0] for p in found} > {"personas", "touchpoints", "actions", "uplift", "fatigue", "retention"}
+    for place, value in found.items():
+        assert msgspec.to_builtins(settings_of(name, {place: value})) == plain
+        changed = []
+        for factor in (0.5, 2.0):
+            with contextlib.suppress(SettingsError):
+                changed.append(settings_of(name, {place: times(value, factor)}))
+        assert changed, place
+
+
+def test_lists_are_varied_as_a_whole() -> None:
+    parts = [{"share": 0.4, "mean_hours": 2.0}, {"share": 0.6, "mean_hours": 9.0}]
+
+    assert times(parts, 2.0) == [{"share": 0.4, "mean_hours": 4.0}, {"share": 0.6, "mean_hours": 18.0}]  # type: ignore[arg-type]
+    assert times([0.1, 0.0, -0.3], 0.5) == [0.05, 0.0, -0.15]
+    assert times(3, 0.5) == 2
 
 
 @pytest.mark.slow
