@@ -65,10 +65,16 @@ def explore(service: tuple[str, str], folder: Path, *options: str) -> subprocess
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--seed", str(SEED)]
     command += ["--header", f"Authorization: Bearer {key}", "--checks", ",".join(CHECKS), "--warnings", "off"]
     command += ["--continue-on-failure", "--suppress-health-check", "all", *options]
-    hooks = "tests.serve.ndjson_for_schemathesis"
+    hooks = "tests.serve.words_for_schemathesis"
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": hooks, "PYTHONPATH": root, "NO_COLOR": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def links_followed(done: subprocess.CompletedProcess[str]) -> int:
+    """How many of the document's links led somewhere."""
+    told = re.search(r"API Links:\s+(\d+) covered", done.stdout)
+    return int(told[1]) if told else 0
 
 
 def test_nothing_fails_and_nothing_is_undocumented(service: tuple[str, str], tmp_path: Path) -> None:
@@ -78,6 +84,7 @@ def test_nothing_fails_and_nothing_is_undocumented(service: tuple[str, str], tmp
     made = re.search(r"(\d+) generated", done.stdout)
     assert made is not None, done.stdout[-2_000:]
     assert int(made[1]) > 200
+    assert links_followed(done) >= 3
 
 
 @pytest.mark.slow
@@ -86,3 +93,4 @@ def test_nor_in_a_long_run(service: tuple[str, str], tmp_path: Path) -> None:
     done = explore(service, tmp_path, "--max-examples", "100", "--max-time", "300")
 
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
+    assert links_followed(done) >= 10
