@@ -32,7 +32,8 @@ from tests.serve.asgi_client import JSON, Client
 ROOT = Path(__file__).parents[2]
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-SECRETS = ("4711", "web-1", "senior-word", "nba_")
+CUSTOMER = "kunde-4711"
+SECRETS = (CUSTOMER, "web-1", "senior-word", "nba_")  # none can stand in hexadecimal numbers, which are drawn
 
 
 class Traced:
@@ -57,7 +58,7 @@ def traced(replica: Replica) -> Traced:
 
 
 def decision(i: int = 1, **more: object) -> dict[str, object]:
-    return {"decisionId": f"web-{i}", "customerId": "4711", "channel": "web", **more}
+    return {"decisionId": f"web-{i}", "customerId": CUSTOMER, "channel": "web", **more}
 
 
 def test_a_request_is_a_span_and_its_stages_lie_in_it_in_their_order(traced: Traced) -> None:
@@ -115,7 +116,7 @@ def test_refusals_are_told_by_their_status_and_failures_as_errors(traced: Traced
 
 
 def test_no_span_names_a_customer_a_decision_a_fact_or_a_key(traced: Traced) -> None:
-    key = {**JSON, "authorization": "Bearer nba_0123456789ab_" + "x" * 43, "x-request-id": "customer-4711"}
+    key = {**JSON, "authorization": "Bearer nba_0123456789ab_" + "x" * 43, "x-request-id": f"of-{CUSTOMER}"}
     traced.ask("/v1/decisions", decision(facts={"segment": "senior-word"}), key)
     traced.ask("/v1/decisions", decision(), key)
     traced.ask("/v1/decisions/web-1/activate", b"", key)
