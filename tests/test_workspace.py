@@ -286,6 +286,17 @@ def test_what_is_not_a_workspace_is_refused_with_the_way_to_one(tmp_path: Path) 
         assert "nba init" in caught.value.hint
 
 
+def test_a_catalogue_without_actions_surprises_only_where_calls_do_not_bring_them(tmp_path: Path) -> None:
+    init_workspace(tmp_path / "ranker", template="personalizer")
+    assert inspect_workspace(tmp_path / "ranker").notes == ()
+
+    service = tmp_path / "ranker" / "service.toml"
+    lines = service.read_text().splitlines(keepends=True)
+    start = lines.index("[personalizer]\n")
+    service.write_text("".join(lines[:start] + lines[start + 4 :]))
+    assert any("lists no action" in note for note in inspect_workspace(tmp_path / "ranker").notes)
+
+
 def test_surprises_are_noted_not_refused(directory: Path) -> None:
     edit(directory, "policy.toml", '["UA", "RA"]', "[]")
     edit(directory, "policy.toml", 'kind = "squarecb"', 'kind = "greedy"')

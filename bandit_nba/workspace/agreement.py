@@ -83,11 +83,11 @@ def _placed(error: NbaError, where: str) -> NbaError:
     return type(error)(error.what, where=place, got=error.got, allowed=error.allowed, hint=error.hint)
 
 
-def notes(policy: Policy, catalogue: Catalogue) -> Iterator[str]:
+def notes(policy: Policy, catalogue: Catalogue, service: Service) -> Iterator[str]:
     """What is allowed but surprises people, in words."""
     features, exploration = policy.features, policy.exploration
-    if not catalogue.actions:
-        yield "catalogue.toml lists no action: every decision will be no action."
+    if not catalogue.actions and service.personalizer is None:
+        yield "catalogue.toml lists no action: every decision will be no action, unless requests bring their own."
     context = features.customer or features.request or features.channel
     if not context or not any("A" in letters for letters in features.interactions):
         yield "policy.toml crosses no customer feature with the action: every customer gets the same ranking."

@@ -124,7 +124,7 @@ def inspect_workspace(path: Path | str) -> Inspection:
         secrets=secrets,
         labels=labels,
     )
-    return Inspection((), (*notes(policy, catalogue), *label_notes(labels, catalogue)), workspace)
+    return Inspection((), (*notes(policy, catalogue, service), *label_notes(labels, catalogue)), workspace)
 
 
 def inspect_catalogue(path: Path | str) -> tuple[Catalogue | None, tuple[NbaError, ...]]:
