@@ -11,13 +11,18 @@ from dataclasses import dataclass
 
 from bandit_nba.client.failure import UnreachableError
 
+_SHORTEST_S = 0.001
+
 AGAIN = frozenset({429, 502, 503, 504})
 """Answers after which the same call may be made again."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """timeout_s: for one try. within_s: for all tries and pauses together. tries: at most so many."""
+    """timeout_s: for one try to connect, and to be answered. within_s: for all tries and pauses together.
+
+    tries: at most so many.
+    """
 
     timeout_s: float = 2.0
     within_s: float = 10.0
@@ -46,8 +51,14 @@ class Trying:
 
     def __init__(self, patience: Patience, rng: random.Random) -> None:
         self._give_up = time.monotonic() + patience.within_s
+        self._timeout_s = patience.timeout_s
         self._pauses = patience.pauses(rng)
         self._tries = 0
+
+    @property
+    def timeout_s(self) -> float:
+        """For the next try: no longer than patience lasts."""
+        return max(_SHORTEST_S, min(self._timeout_s, self._give_up - time.monotonic()))
 
     def pause_after(self, came: Came) -> float | None:
         """The seconds to wait before the next try; None where `came` is the answer, or the last refusal.
@@ -70,9 +81,9 @@ class Trying:
 
 
 def pause_s(drawn: float, retry_after: str | None) -> float:
-    """The pause to make: never shorter than the service asked for."""
+    """The pause to make: never shorter than the service asked for, and not the same for all whom it asked alike."""
     try:
         asked = float(retry_after) if retry_after else 0.0
     except ValueError:
         asked = 0.0
-    return max(drawn, asked)
+    return asked + drawn

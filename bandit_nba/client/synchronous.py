@@ -57,13 +57,13 @@ class Client(Offered):
     def send(self, call: Call[T]) -> T:
         """Make the call until it is answered, refused for good, or patience ends."""
         trying = Trying(self._patience, self._rng)
-        while (pause := trying.pause_after(came := self._try(call))) is not None:
+        while (pause := trying.pause_after(came := self._try(call, trying.timeout_s))) is not None:
             time.sleep(pause)
         return call.read(came.status, came.body)
 
-    def _try(self, call: Call[T]) -> Came:
+    def _try(self, call: Call[T], timeout_s: float) -> Came:
         try:
-            answer = self._http.request(call.method, call.path, content=call.body or None)
+            answer = self._http.request(call.method, call.path, content=call.body or None, timeout=timeout_s)
         except httpx2.TransportError as error:
             return Came(0, why=type(error).__name__)
         return Came(answer.status_code, answer.content, answer.headers.get("retry-after"))

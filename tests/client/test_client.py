@@ -42,10 +42,10 @@ def service(directory) -> Iterator[tuple[str, Replica]]:
 
 def test_the_loop_from_python(service) -> None:
     with Client(service[0], patience=QUICK) as nba:
-        kept = nba.put_customers({"4711": {"tenure_months": 14.0, "internet": "dsl", "consent_marketing": True}})
-        decision = nba.decide("web", customer_id="4711", facts={"data_left_share": 0.1}, top_k=3)
+        kept = nba.put_customers({"kd-4711": {"tenure_months": 14.0, "internet": "dsl", "consent_marketing": True}})
+        decision = nba.decide("web", customer_id="kd-4711", facts={"data_left_share": 0.1}, top_k=3)
         again = nba.decide(
-            "web", customer_id="4711", facts={"data_left_share": 0.1}, top_k=3, decision_id=decision.decision_id
+            "web", customer_id="kd-4711", facts={"data_left_share": 0.1}, top_k=3, decision_id=decision.decision_id
         )
         told = nba.tell("accept", decision_id=decision.decision_id, outcome_id="o-1")
         twice = nba.tell("accept", decision_id=decision.decision_id, outcome_id="o-1")
@@ -235,7 +235,7 @@ def test_pauses_are_drawn_up_to_a_growing_bound() -> None:
     bounds = [max(pauses[i] for pauses in drawn) for i in range(5)]
     assert bounds == pytest.approx([0.1, 0.2, 0.4, 0.5, 0.5], rel=0.01)
     assert min(pauses[4] for pauses in drawn) < 0.01
-    assert pause_s(0.1, "2") == 2.0
+    assert pause_s(0.1, "2") == 2.1  # those who were asked to wait alike do not come back together
     assert pause_s(0.1, "soon") == 0.1
 
 
@@ -249,8 +249,8 @@ def test_fields_of_a_newer_service_are_left_out_where_they_are_and_nowhere_else(
 
 def test_in_this_process_decisions_are_the_service_s_own(service, directory) -> None:
     with contextlib.closing(LocalClient(directory)) as local, Client(service[0]) as remote:
-        here = local.decide("web", customer_id="4711", decision_id="local-1")
-        there = remote.decide("web", customer_id="4711", decision_id="local-1")
+        here = local.decide("web", customer_id="kd-4711", decision_id="local-1")
+        there = remote.decide("web", customer_id="kd-4711", decision_id="local-1")
         assert here == there
         assert local.model_version == here.model_version
 
