@@ -24,6 +24,7 @@ from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.errors import SettingsError
 from simulators.journey import JourneyWorld, State, named
 from simulators.journey.observations import LIMIT, Observer, Singles
+from simulators.journey.world import whole
 from simulators.registry import make
 from simulators.world import Outcome
 
@@ -63,13 +64,14 @@ class JourneyEnv(gym.Env[Any, Any]):
         super().reset(seed=seed)
         drawn = self.np_random.integers([len(self._pool), MOST_REPLICATIONS])
         given = options or {}
-        customer = int(given.get("customer", drawn[0]))
+        customer = given.get("customer", drawn[0])
+        whole("customer", customer)
         if not 0 <= customer < len(self._pool):
             raise SettingsError(
                 "no such customer", where="customer", got=customer, allowed=f"0 to {len(self._pool) - 1}"
             )
         who = np.array([customer], dtype=np.int64)
-        self._state = self.world.afresh(self._pool.at(who), int(given.get("replication", drawn[1])))
+        self._state = self.world.afresh(self._pool.at(who), _replication(given, drawn[1]))
         self._foreseen = self.world.foresee(self._state, self.world.steps)
         self._fixed = self.observer.fixed(self._state)
         return self._seen(self._state)
@@ -133,8 +135,8 @@ class JourneyVectorEnv(VectorEnv[Any, Any, Any]):
     ) -> tuple[Singles, dict[str, Any]]:
         """All customers at step 0; one seed for all (of several the first counts)."""
         super().reset(seed=seed[0] if isinstance(seed, list) else seed)
-        replication = int((options or {}).get("replication", self.np_random.integers(MOST_REPLICATIONS)))
-        self._state = self.world.afresh(self._pool, replication)
+        drawn = self.np_random.integers(MOST_REPLICATIONS)
+        self._state = self.world.afresh(self._pool, _replication(options or {}, drawn))
         self._done = np.zeros(self.num_envs, dtype=np.bool_)
         return self.observer(self._state), self._truth()
 
@@ -181,6 +183,12 @@ class JourneyVectorEnv(VectorEnv[Any, Any, Any]):
     def _truth(self) -> dict[str, Any]:
         mask, q = self.world.eligible(self._state), self.world.q(self._state)
         return {"action_mask": mask.view(np.int8), "q": q}
+
+
+def _replication(options: Mapping[str, Any], drawn: np.int64) -> int:
+    found = options.get("replication", drawn)
+    whole("replication", found)
+    return int(found)
 
 
 def _put_back(state: State, others: State, rows: Ints) -> None:

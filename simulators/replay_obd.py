@@ -87,11 +87,17 @@ class ReplayObd:
         self, decide: Decide, *, rng: np.random.Generator, learn: Learn | None = None, batch: int = 500
     ) -> Replayed:
         """Go through the log once; a policy sees an impression's context and never an item that it did not choose."""
+        if batch < 1:
+            raise InputError("is out of range", where="batch", got=batch, allowed="1 or more")
         log = self.log
         kept: list[Ints] = []
         for low in range(0, len(log.item), batch):
             rows = np.arange(low, min(low + batch, len(log.item)))
-            agree = rows[decide(log.contexts[rows], rng) == log.item[rows]]
+            chosen = np.asarray(decide(log.contexts[rows], rng))
+            if chosen.shape != rows.shape:
+                allowed = f"one item for each context, ({len(rows)},)"
+                raise InputError("has another shape", where="decide", got=chosen.shape, allowed=allowed)
+            agree = rows[chosen == log.item[rows]]
             if learn is not None and len(agree):
                 learn(log.contexts[agree], log.item[agree], log.click[agree])
             kept.append(agree)

@@ -8,7 +8,7 @@ since those who leave easily are gone first.
 import numpy as np
 from scipy.special import betaln
 
-from bandit_nba.decide.columns import Floats
+from bandit_nba.decide.columns import Floats, Ints
 from simulators.journey.settings import Contract
 
 
@@ -19,9 +19,14 @@ def survival(renewals: Floats | float, law: Contract) -> Floats:
     return left
 
 
-def draw_customers(rng: np.random.Generator, n: int, law: Contract) -> Floats:
-    """Chances of leaving at a renewal, float64 (n,)."""
-    return rng.beta(law.alpha, law.beta, n)
+def draw_customers(rng: np.random.Generator, n: int, law: Contract, *, renewed: Ints | None = None) -> Floats:
+    """Chances of leaving at a renewal, float64 (n,); renewed: how often each has renewed already, int64 (n,).
+
+    By Bayes theta ~ Beta(alpha, beta + n) for who has renewed n times.
+    """
+    if renewed is None:
+        return rng.beta(law.alpha, law.beta, n)
+    return rng.beta(law.alpha, law.beta + renewed)
 
 
 def leaving(theta: Floats, multiplier: Floats) -> Floats:

@@ -127,12 +127,17 @@ class Purchases(Settings, frozen=True, kw_only=True):
 
 
 class Contract(Settings, frozen=True, kw_only=True):
-    """sBG: each customer leaves with an own, constant chance at every renewal, Beta(alpha, beta) over customers."""
+    """sBG: each customer leaves with an own, constant chance at every renewal, Beta(alpha, beta) over customers.
+
+    stock: who are customers at step 0 leave "as_new", or as "survivors" of the n renewals since they joined, whose
+    chance is Beta(alpha, beta + n): with them long tenure tells of loyalty.
+    """
 
     source: Source
     alpha: Positive
     beta: Positive
     renewal_weeks: Positive = 52.0
+    stock: Literal["as_new", "survivors"] = "as_new"
 
 
 class Uplift(Settings, frozen=True, kw_only=True):

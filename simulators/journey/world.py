@@ -117,7 +117,7 @@ class JourneyWorld:
         stage = np.minimum((who[1][:, None] >= tables_.stages[persona]).sum(axis=1), len(STAGES) - 1).astype(np.int64)
         is_customer = CUSTOMER[stage]
         tenure = self._tenure(profile, who[2])
-        rate, leave, amount, theta = self._latent(n)
+        rate, leave, amount, theta = self._latent(n, np.where(is_customer, tenure, 0))
         consent = np.zeros(n, dtype=np.int64)
         agrees = uniforms(streams((self.seed, 0xC0), customer), 1, count=len(self.channels)) < tables_.consent[:, None]
         for c, agreed in enumerate(agrees):
@@ -302,7 +302,7 @@ class JourneyWorld:
             weeks = np.nan_to_num(months)[profile] * (365.25 / 12.0 / 7.0)
         return np.floor(weeks / self.weeks).astype(np.int64)
 
-    def _latent(self, n: int) -> tuple[Floats, Floats, Floats, Floats]:
+    def _latent(self, n: int, tenure: Ints) -> tuple[Floats, Floats, Floats, Floats]:
         """BG/NBD, Gamma-Gamma and sBG of customers 0 .. n - 1; each from an own generator: n does not matter."""
         rate, leave, amount, theta = (np.zeros(n) for _ in range(4))
         if self.settings.purchases is not None:
@@ -312,7 +312,9 @@ class JourneyWorld:
             leave = purchases.draw_leaving(rngs[1], n, law)
             amount = purchases.draw_amounts(rngs[2], n, law)
         if self.settings.contract is not None:
-            theta = contracts.draw_customers(np.random.default_rng([0x1A7, self.seed, 3]), n, self.settings.contract)
+            contract, rng = self.settings.contract, np.random.default_rng([0x1A7, self.seed, 3])
+            renewed = tenure // self.dynamics.renewal_steps if contract.stock == "survivors" else None
+            theta = contracts.draw_customers(rng, n, contract, renewed=renewed)
         return rate, leave, amount, theta
 
     def _level(self) -> float:

@@ -8,7 +8,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import simulators
-from bandit_nba.errors import SettingsError
+from bandit_nba.errors import InputError, SettingsError
 from simulators.gymnasium_env import JourneyEnv, JourneyVectorEnv
 from simulators.journey import JourneyWorld, named
 
@@ -135,3 +135,7 @@ def test_a_journey_that_has_ended_is_reset_first_and_no_other_customer_is_played
     for customer in (-1, 10):
         with pytest.raises(SettingsError, match="customer"):
             env.reset(options={"customer": customer})
+    for options in ({"customer": 1.7}, {"customer": "3"}, {"replication": None}):
+        with pytest.raises(InputError, match="is no whole number"):
+            env.reset(options=options)
+    assert env.reset(options={"customer": np.int64(3), "replication": 2})[1]["action_mask"][0] == 1

@@ -69,3 +69,12 @@ def test_nothing_kept_has_no_value() -> None:
 
     with pytest.raises(RefusedError, match="no impression"):
         _ = ReplayObd(empty).play(always(0), rng=np.random.default_rng(0)).value
+
+
+def test_a_policy_decides_once_for_each_context() -> None:
+    """Otherwise numpy would hold one answer against every impression."""
+    world = ReplayObd(every_case())
+    with pytest.raises(InputError, match=r"decide: has another shape; got \(1,\); allowed: one item for each context"):
+        world.play(lambda _x, _r: np.array([0]), rng=np.random.default_rng(0))
+    with pytest.raises(InputError, match="batch: is out of range; got 0"):
+        world.play(always(0), rng=np.random.default_rng(0), batch=0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import poisson
 
+import simulators
 from simulators.journey import contracts, purchases
 from simulators.journey.named import settings_of
 from simulators.journey.settings import Contract
@@ -150,6 +151,34 @@ def test_survival_at_renewals(alpha: float, beta: float, after_one: float) -> No
         left &= rng.random(len(theta)) >= contracts.leaving(theta, np.ones(len(theta)))
         expected = float(contracts.survival(n, law))
         assert abs(left.mean() - expected) < 4 * np.sqrt(expected * (1 - expected) / len(theta))
+
+
+def test_who_has_renewed_often_renews_again() -> None:
+    """theta ~ Beta(alpha, beta + n) after n renewals, of mean alpha / (alpha + beta + n); seed 9, |z| < 4."""
+    law = Contract(source="Fader and Hardie 2007", alpha=0.704, beta=1.182)
+    renewed = np.repeat([0, 1, 6], 100_000)
+    theta = contracts.draw_customers(np.random.default_rng(9), len(renewed), law, renewed=renewed)
+    for n in (0, 1, 6):
+        found, expected = theta[renewed == n], 0.704 / (0.704 + 1.182 + n)
+        assert abs(found.mean() - expected) < 4 * found.std() / np.sqrt(len(found))
+
+
+def test_survivors_leave_as_the_cohorts_later_years_say() -> None:
+    """S(n + 1) / S(n) of those who renewed n times, at their next renewal, and as new ones where nobody says so."""
+    quiet: dict[str, object] = {f"retention.{k}": 0.0 for k in ("issue", "fatigue", "protection", "loyal")}
+    quiet |= {"uplift.stages": {"churned": -20.0}, "retention.win_back_per_week": 0.0}
+    for stock, years in (("survivors", 4), ("as_new", 0)):
+        world = simulators.make("telco-journey", seed=3, overrides={**quiet, "contract.stock": stock})
+        state, law = world.start(60_000), world.settings.contract
+        old = (-state.joined >= 4 * 52) & (-state.joined < 5 * 52) & (state.stage > 0) & (state.stage != 5)
+        left = np.zeros(len(state), dtype=np.bool_)
+        for _ in range(52):
+            left |= world.step(state, np.zeros(len(state), dtype=np.int64)).left
+        stays = float(contracts.survival(years + 1, law) / contracts.survival(years, law))
+        n = int(old.sum())
+
+        assert n > 3_000
+        assert abs((~left[old]).mean() - stays) < 4 * np.sqrt(stays * (1 - stays) / n)
 
 
 def test_hazards_multiply_survival() -> None:
