@@ -15,8 +15,10 @@ P = ParamSpec("P")
 
 WRONG_INPUT = 2
 
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSALS = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO),
+    *_FULL,
+    *(errno.EFBIG, errno.EROFS, errno.EIO),
     *(errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE),
 }
 """What no command can help: no room, no right, no working disk."""
@@ -54,7 +56,8 @@ def _told(command: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None
         if error.errno not in _REFUSALS:
             raise
         where = str(error.filename or "")
-        raise StoreError(f"the machine refused ({error.strerror or error})", where=where) from error
+        hint = "make room, then give the same command again" if error.errno in _FULL else ""
+        raise StoreError(f"the machine refused ({error.strerror or error})", where=where, hint=hint) from error
 
 
 def block(error: NbaError) -> str:

@@ -30,7 +30,9 @@ _SQLITE = {
     sqlite3.SQLITE_PERM: Meaning("cannot be accessed", _WRITABLE, reopen=True),
     sqlite3.SQLITE_READONLY: Meaning("is read-only", _WRITABLE, reopen=True),
     sqlite3.SQLITE_CANTOPEN: Meaning("cannot be opened", _WRITABLE, reopen=True),
-    sqlite3.SQLITE_IOERR: Meaning("cannot be read or written: a disk error", "check the disk", reopen=True),
+    sqlite3.SQLITE_IOERR: Meaning(
+        "cannot be read or written: a disk error", "check the disk, and its free space", reopen=True
+    ),
     sqlite3.SQLITE_CORRUPT: Meaning("is damaged", _RESTORE, reopen=True),
     sqlite3.SQLITE_NOTADB: Meaning("is not an SQLite database, or is damaged", _RESTORE, reopen=True),
 }

@@ -32,6 +32,7 @@ MANIFEST = "manifest.json"
 TABLES, FILES = "tables", "files"
 _LEFT_OUT = ("secrets", "logs", "training", ".git")
 _DATA = DATABASE_FILE.parent
+_MOST_OF_SECRETS = 1_000_000  # bytes; larger files are no settings
 
 
 class BackupFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +77,7 @@ def back_up(
     Raises
     ------
     InputError
-        If `target` is there already, or it or `salts` lies where it must not.
+        If `target` is there already, it or `salts` lies where it must not, or a file to back up holds a secret.
     StoreError
         If the store cannot be read, or the backup cannot be written. Nothing is left at `target` then.
     """
@@ -84,6 +85,7 @@ def back_up(
     _check_places(workspace, target, salts)
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
     try:
+        _check_no_secrets(workspace)
         manifest = _write(workspace, part, progress, clock)
         if salts is not None:
             _keep_apart(workspace, salts)
@@ -187,7 +189,7 @@ def _check_places(workspace: Workspace, target: Path, salts: Path | None) -> Non
         raise InputError("is there already; nothing is overwritten", where=str(target), hint="name a new directory")
     if not target.parent.is_dir():
         raise InputError("there is no such directory", where=str(target.parent))
-    if target.is_relative_to(workspace.path):
+    if target.resolve().is_relative_to(workspace.path.resolve()):
         raise InputError(
             "a backup cannot lie in its own workspace",
             where=str(target),
@@ -196,12 +198,32 @@ def _check_places(workspace: Workspace, target: Path, salts: Path | None) -> Non
     if salts is None:
         return
     apart = salts.expanduser().absolute()
-    if apart.is_relative_to(target):
+    if apart.resolve().is_relative_to(target.resolve()):
         raise InputError("the secrets must lie apart from the backup", where=str(salts))
+    if apart.resolve().is_relative_to(workspace.path.resolve()):
+        raise InputError(
+            "the secrets must lie apart from the workspace", where=str(salts), hint="the next backup would hold them"
+        )
     if apart.exists():
         same = apart.is_file() and apart.read_bytes() == (workspace.path / SECRETS_FILE).read_bytes()
         if not same:
             raise InputError("is there already, with other content; nothing is overwritten", where=str(salts))
+
+
+def _check_no_secrets(workspace: Workspace) -> None:
+    """Refuse to back up a copy of the secrets that somebody laid beside the settings."""
+    secrets = workspace.secrets
+    keys = [secrets.pseudonym_key, *(salt.key for salt in secrets.salts.values())]
+    words = [key.hex().encode() for key in keys]
+    for path in _own_files(workspace.path, top=workspace.path):
+        if path.is_file() and path.stat().st_size <= _MOST_OF_SECRETS:
+            content = path.read_bytes()
+            if any(word in content for word in words):
+                raise InputError(
+                    "holds a secret of this workspace, and a backup must not",
+                    where=str(path),
+                    hint=f"take it out of the workspace; {SECRETS_FILE} is its place",
+                )
 
 
 def _keep_apart(workspace: Workspace, salts: Path) -> None:

@@ -172,3 +172,25 @@ def test_secrets_are_never_in_a_backup(shop: Shop, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="password does not belong"):
         restore(tmp_path / "backup", tmp_path / "again", database="postgresql://nba:hunter2@db/shop")
     assert not (tmp_path / "again").exists()
+
+
+def test_a_copy_of_the_secrets_beside_the_settings_is_not_backed_up(shop: Shop, tmp_path: Path) -> None:
+    place = shop.workspace.path
+    with pytest.raises(InputError, match="apart from the workspace"):
+        back_up(shop.workspace, tmp_path / "backup", salts=place / "mine.toml", clock=shop.clock)
+    (place / "old").mkdir()
+    shutil.copyfile(place / SECRETS_FILE, place / "old" / "salts.bak")
+    with pytest.raises(InputError, match="holds a secret") as refused:
+        back_up(shop.workspace, tmp_path / "backup", clock=shop.clock)
+
+    assert refused.value.where == str(place / "old" / "salts.bak")
+    assert not any(key.hex() in str(refused.value) for key in [shop.workspace.pseudonym_key])
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_link_does_not_lead_a_backup_into_its_own_workspace(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(shop.workspace.path)
+    with pytest.raises(InputError, match="its own workspace"):
+        back_up(shop.workspace, tmp_path / "link" / "backup", clock=shop.clock)
+    with pytest.raises(InputError, match="apart from the workspace"):
+        back_up(shop.workspace, tmp_path / "b", salts=tmp_path / "link" / "mine.toml", clock=shop.clock)

@@ -36,6 +36,7 @@ from bandit_nba.store.tables import decisions
 
 DAY_S = 86_400.0
 BUSY_S = 30.0
+_ROOM = "it needs as much free disk as the store is large, and a moment in which nobody writes: stop the service"
 
 Progress = Callable[[str, str, int], None]
 """Told of a day, what is done ("written", "compared", "stored"), and how many rows more."""
@@ -131,7 +132,7 @@ def compact(url: str) -> tuple[int, int] | None:
             driver.execute("VACUUM")
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error as error:
-        raise StoreError(f"cannot be made smaller ({error})", where=str(path), hint="stop the service first") from None
+        raise StoreError(f"cannot be made smaller ({error})", where=str(path), hint=_ROOM) from None
     return before, path.stat().st_size
 
 
