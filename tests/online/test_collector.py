@@ -49,12 +49,12 @@ def test_an_outcome_is_kept_with_the_time_it_was_received(collector: Collector, 
 
 
 def test_a_customer_is_kept_by_pseudonym_only(collector: Collector, database: Database) -> None:
-    one(collector, tell(customerId="4711"))
+    one(collector, tell(customerId="kd-4711"))
 
     (row,) = stored(database)
     assert row.decision is None
     assert len(row.customer) == 32
-    assert "4711" not in repr(tuple(row))
+    assert "kd-4711" not in repr(tuple(row))
 
 
 def test_sent_twice_it_counts_once(collector: Collector, database: Database, clock: Clock) -> None:

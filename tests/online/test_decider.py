@@ -96,7 +96,7 @@ def rows(database: Database) -> int:
 
 
 def test_an_answer_says_what_was_logged(decider: Decider, database: Database) -> None:
-    answer = one(decider, ask(customerId="4711"))
+    answer = one(decider, ask(customerId="kd-4711"))
 
     record = logged(database, "d-1")
     assert answer.decision_id == "d-1"
@@ -136,7 +136,7 @@ def test_a_name_is_made_where_none_is_given(decider: Decider) -> None:
 
 
 def test_the_same_question_gets_the_same_bytes(decider: Decider, database: Database, clock: Clock) -> None:
-    request = ask(customerId="4711", facts={"data_left_share": 0.5})
+    request = ask(customerId="kd-4711", facts={"data_left_share": 0.5})
     (first,) = decider.decide_batch([request])
     clock.now_s += 100.0
     (again,) = decider.decide_batch([request])
@@ -219,11 +219,11 @@ def test_a_bad_request_spoils_no_other(decider: Decider, database: Database) -> 
 def test_the_profile_counts_and_the_request_overrides_it(
     decider: Decider, workspace: Workspace, database: Database
 ) -> None:
-    key = pseudonym(workspace.pseudonym_key, "4711")
+    key = pseudonym(workspace.pseudonym_key, "kd-4711")
     with database.write() as connection:
         customer_store.upsert(connection, {key: KNOWN}, now_s=START_S)
-    one(decider, ask("d-profile", customerId="4711"))
-    one(decider, ask("d-override", customerId="4711", facts={"consent_marketing": False, "internet": None}))
+    one(decider, ask("d-profile", customerId="kd-4711"))
+    one(decider, ask("d-override", customerId="kd-4711", facts={"consent_marketing": False, "internet": None}))
 
     profile, override = logged(database, "d-profile"), logged(database, "d-override")
     assert "fiber_upgrade/speed" in msgspec.json.decode(profile.arms)
@@ -279,7 +279,7 @@ def test_scores_that_are_not_finite_never_reach_the_log(
 def test_unreadable_customers_get_safe_arms_only(decider: Decider, database: Database) -> None:
     with database.write() as connection:
         connection.execute(sa.text("ALTER TABLE customers RENAME TO elsewhere"))
-    answers = decider.decide_batch([ask("d-known", customerId="4711", facts=KNOWN), ask("d-nobody", facts=KNOWN)])
+    answers = decider.decide_batch([ask("d-known", customerId="kd-4711", facts=KNOWN), ask("d-nobody", facts=KNOWN)])
     known, nobody = map(read, answers)
 
     assert known.kind == "unreadable"

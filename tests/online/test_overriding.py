@@ -171,7 +171,7 @@ def test_contact_rules_count_what_the_human_did(
     workspace: Workspace, decider: Decider, overriding: Overriding, database: Database, clock: Clock
 ) -> None:
     """The contact moves from the system's choice to the human's; the version tells those who decide meanwhile."""
-    key = pseudonym(workspace.pseudonym_key, "4711")
+    key = pseudonym(workspace.pseudonym_key, "kd-4711")
 
     def known() -> tuple[int, list[str]]:
         with database.read() as connection:
@@ -179,7 +179,7 @@ def test_contact_rules_count_what_the_human_did(
             found = contact_store.contacts(connection, [key], Needs(lookback_s=3_600.0), now_s=clock.now_s)
         return version, [contact.action for contact in found.get(key, [])]
 
-    shown = decided(decider, customerId="4711")
+    shown = decided(decider, customerId="kd-4711")
     before = known()
     overriding.override("d-1", request(OTHER[shown]))
     after = known()

@@ -89,12 +89,12 @@ def test_a_slow_model_is_overtaken_by_the_safe_policy(directory: Path) -> None:
     """One row per id: the late ordinary answer is discarded, and a replay gives the safe one's bytes."""
     model = Held()
     with opened(directory, model) as replica:
-        (answer,) = ask_in_time(replica, asked(customerId="4711"))
+        (answer,) = ask_in_time(replica, asked(customerId="kd-4711"))
         assert not model.done.is_set()
         model.let_go()
         through(replica)  # the decider was about to write, and must not
         record = logged(replica.database, "d-1")
-        (again,) = ask(replica, asked(customerId="4711"))
+        (again,) = ask(replica, asked(customerId="kd-4711"))
         (normal,) = ask(replica, asked("d-2"))
         counts = replica._decision_counts()
 
@@ -180,7 +180,7 @@ def test_a_locked_store_is_refused_in_time_and_nothing_is_kept(directory: Path) 
 def test_where_the_channel_says_so_a_locked_store_means_no_action(directory: Path) -> None:
     with opened(directory) as replica:
         with locked(directory):
-            (answer,) = ask_in_time(replica, asked(channel="email", customerId="4711"))
+            (answer,) = ask_in_time(replica, asked(channel="email", customerId="kd-4711"))
         through(replica)
         record = logged(replica.database, "d-1")
         counts = replica._decision_counts()
@@ -357,7 +357,7 @@ def test_slow_profiles_are_overtaken(directory: Path, monkeypatch: pytest.Monkey
 
     with opened(directory) as replica:
         monkeypatch.setattr(customer_store, "profiles", slow)
-        (answer,) = ask_in_time(replica, asked(customerId="4711"))
+        (answer,) = ask_in_time(replica, asked(customerId="kd-4711"))
         held.let_go()
 
     assert held.done.is_set()

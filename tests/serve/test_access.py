@@ -20,7 +20,7 @@ from tests.machine import time_lost
 from tests.serve.asgi_client import JSON, Answered, Client
 from tests.serve.conftest import Clock
 
-DECISION = {"decisionId": "d-1", "customerId": "4711", "channel": "web"}
+DECISION = {"decisionId": "d-1", "customerId": "kd-4711", "channel": "web"}
 OPEN = {"getLiveness", "getReadiness", "getOpenapi"}
 
 
@@ -131,7 +131,7 @@ def test_a_key_is_for_its_channels_only(client: Client, keys: Keys, replica: Rep
     page = [
         {"outcomeId": "o-1", "decisionId": "d-1", "type": outcome},
         {"outcomeId": "o-2", "decisionId": "d-3", "type": outcome},
-        {"outcomeId": "o-3", "customerId": "4711", "type": outcome},
+        {"outcomeId": "o-3", "customerId": "kd-4711", "type": outcome},
         {"outcomeId": "o-4", "decisionId": "not yet known", "type": outcome},
     ]
     told = asyncio.run(client.post("/v1/outcomes", page, headers=bearer(key)))
@@ -141,11 +141,11 @@ def test_a_key_is_for_its_channels_only(client: Client, keys: Keys, replica: Rep
 
 
 def test_profiles_are_closed_to_a_key_for_some_channels(client: Client, keys: Keys) -> None:
-    page = [{"customerId": "4711", "facts": {"senior": True}}]
+    page = [{"customerId": "kd-4711", "facts": {"senior": True}}]
     for channels, status in (((), 200), (("web",), 403)):
         headers = bearer(keys.make("customers", channels=channels).text)
         assert asyncio.run(client.put("/v1/customers", page, headers=headers)).status == status
-        assert asyncio.run(client.send("GET", "/v1/customers/4711", b"", headers=headers)).status == status
+        assert asyncio.run(client.send("GET", "/v1/customers/kd-4711", b"", headers=headers)).status == status
 
 
 def test_a_revoked_key_opens_nothing_soon_after(client: Client, keys: Keys) -> None:

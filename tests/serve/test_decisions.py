@@ -12,7 +12,7 @@ from bandit_nba.online.replica import Replica
 from serve.app import create_app
 from tests.serve.asgi_client import Answered, Client
 
-ASK = {"decisionId": "d-1", "customerId": "4711", "channel": "web", "facts": {"data_left_share": 0.5}}
+ASK = {"decisionId": "d-1", "customerId": "kd-4711", "channel": "web", "facts": {"data_left_share": 0.5}}
 
 
 def ask(client: Client, *asked: object) -> list[Answered]:
@@ -152,7 +152,7 @@ def test_a_decision_can_be_looked_at(client: Client) -> None:
     assert [choice["arm"] for choice in found.json["choices"]] == ["no_action", "network_status"]
     assert sum(choice["probability"] for choice in found.json["choices"]) == pytest.approx(1.0)
     assert {removed["stage"] for removed in found.json["removed"]} == {"consent", "eligibility"}
-    assert "4711" not in found.body.decode()
+    assert "kd-4711" not in found.body.decode()
 
 
 @pytest.mark.parametrize("name", ["a/b", "ü & %", "a/activate", "..", "x" * 256, "%2F"])

@@ -14,18 +14,18 @@ from bandit_nba.store.tables import customer_events, decisions
 from tests.serve.asgi_client import JSON, Answered, Client
 from tests.serve.conftest import Clock
 
-EVENT = {"eventId": "e-1", "customerId": "4711", "type": "moved", "facts": {"internet": "dsl"}}
+EVENT = {"eventId": "e-1", "customerId": "kd-4711", "type": "moved", "facts": {"internet": "dsl"}}
 
 
 def tell(client: Client, **more: object) -> Answered:
     return asyncio.run(client.post("/v1/events", {**EVENT, **more}))
 
 
-def profile(client: Client, customer: str = "4711") -> Answered:
+def profile(client: Client, customer: str = "kd-4711") -> Answered:
     return asyncio.run(client.get(f"/v1/customers/{customer}"))
 
 
-def listed(client: Client, customer: str = "4711", query: str = "", key: str = "") -> Answered:
+def listed(client: Client, customer: str = "kd-4711", query: str = "", key: str = "") -> Answered:
     headers = {"authorization": f"Bearer {key}"} if key else {}
     path = f"/v1/customers/{customer}/decisions{query}"
     return asyncio.run(client.send("GET", path, b"", headers=headers))
@@ -33,7 +33,7 @@ def listed(client: Client, customer: str = "4711", query: str = "", key: str = "
 
 def test_an_event_changes_facts_once(client: Client) -> None:
     asyncio.run(
-        client.put("/v1/customers", [{"customerId": "4711", "facts": {"tenure_months": 3, "internet": "none"}}])
+        client.put("/v1/customers", [{"customerId": "kd-4711", "facts": {"tenure_months": 3, "internet": "none"}}])
     )
     first = tell(client)
     changed = tell(client, eventId="e-2", facts={"internet": "fiber", "tenure_months": None})
@@ -71,7 +71,7 @@ def test_an_older_event_that_comes_later_changes_nothing_newer(client: Client, c
     tell(client, eventId="before it went", facts={"tenure_months": 4}, occurredAt=at(6))
     assert profile(client).json["facts"] == {"internet": "fiber"}
 
-    asyncio.run(client.put("/v1/customers", [{"customerId": "4711", "facts": {"internet": "none"}}]))
+    asyncio.run(client.put("/v1/customers", [{"customerId": "kd-4711", "facts": {"internet": "none"}}]))
     stale = tell(client, eventId="before the profile", facts={"internet": "dsl", "tenure_months": 5}, occurredAt=at(1))
     assert stale.json["outdated"] == ["internet", "tenure_months"]
     now = tell(client, eventId="now", facts={"internet": "dsl"})
@@ -132,7 +132,7 @@ def test_what_was_decided_for_a_customer_newest_first(client: Client, clock: Clo
     assert listed(client).status == 404
     for i in range(5):
         clock.now_s += i % 2  # two at the same moment each
-        said = {"decisionId": f"d-{i}", "customerId": "4711", "channel": "web"}
+        said = {"decisionId": f"d-{i}", "customerId": "kd-4711", "channel": "web"}
         asyncio.run(client.post("/v1/decisions", said))
     asyncio.run(client.post("/v1/decisions", {"decisionId": "else", "customerId": "1", "channel": "web"}))
 
@@ -149,7 +149,7 @@ def test_what_was_decided_for_a_customer_newest_first(client: Client, clock: Clo
 def test_a_key_for_some_channels_sees_those_alone(client: Client, replica: Replica) -> None:
     mine, others, *_ = replica.workspace.service.channels
     for channel in (mine, others):
-        said = {"decisionId": channel, "customerId": "4711", "channel": channel}
+        said = {"decisionId": channel, "customerId": "kd-4711", "channel": channel}
         assert asyncio.run(client.post("/v1/decisions", said)).status == 201
     asyncio.run(client.post("/v1/decisions", {"decisionId": "x", "customerId": "2", "channel": others}))
     tell(client)

@@ -10,7 +10,7 @@ from bandit_nba.online.replica import Replica
 from serve.app import create_app
 from tests.serve.asgi_client import Answered, Client
 
-ASK = {"decisionId": "d-1", "customerId": "4711", "channel": "web", "facts": {"data_left_share": 0.5}}
+ASK = {"decisionId": "d-1", "customerId": "kd-4711", "channel": "web", "facts": {"data_left_share": 0.5}}
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def samples(client: Client) -> dict[tuple[str, str], float]:
 
 def test_metrics_tell_what_happened(client: Client) -> None:
     for i in range(5):
-        asyncio.run(client.post("/v1/decisions", {"decisionId": f"secret-{i}", "customerId": "4711", "channel": "web"}))
+        asyncio.run(client.post("/v1/decisions", {"decisionId": f"secret-{i}", "customerId": "kd-4711", "channel": "web"}))
     asyncio.run(client.post("/v1/decisions", {"channel": "nowhere"}))
     asyncio.run(client.post("/v1/outcomes", {"outcomeId": "o", "decisionId": "secret-0", "type": "accept"}))
     found = samples(client)
@@ -77,7 +77,7 @@ def test_the_number_of_series_does_not_grow_with_what_is_asked(client: Client) -
 
     assert set(samples(client)) == before
     text = " ".join(label for _, label in before)
-    assert not re.search(r"d-\d|c-\d|4711|unknown|streaming|nothing", text)
+    assert not re.search(r"d-\d|c-\d|kd-4711|unknown|streaming|nothing", text)
 
 
 def test_a_histogram_counts_at_or_below_each_bound() -> None:

@@ -9,7 +9,7 @@ import pytest
 from serve.wire import LoggedDecision
 from tests.serve.asgi_client import Answered, Client
 
-ASK = {"decisionId": "d-1", "customerId": "4711", "channel": "web"}
+ASK = {"decisionId": "d-1", "customerId": "kd-4711", "channel": "web"}
 OTHER = {"no_action": "network_status", "network_status": "no_action"}
 
 

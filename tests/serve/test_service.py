@@ -160,7 +160,7 @@ def test_the_loop_closes_over_http(service: Service) -> None:
 
 
 def test_a_replay_is_equal_byte_for_byte(service: Service) -> None:
-    asked = {"decisionId": "replay", "channel": "web", "customerId": "4711"}
+    asked = {"decisionId": "replay", "channel": "web", "customerId": "kd-4711"}
     first, again = service.send("POST", "/v1/decisions", asked), service.send("POST", "/v1/decisions", asked)
     other, _ = service.send("POST", "/v1/decisions", {**asked, "channel": "email"})
 

@@ -12,7 +12,7 @@ from bandit_nba.workspace import Workspace
 from serve.app import create_app
 from tests.serve.asgi_client import Answered, Client
 
-RANKED = {"decisionId": "d-1", "customerId": "4711", "channel": "web", "topK": 2}
+RANKED = {"decisionId": "d-1", "customerId": "kd-4711", "channel": "web", "topK": 2}
 
 
 def post(client: Client, path: str, body: object) -> Answered:
