@@ -7,7 +7,7 @@ import typer
 
 from bandit_nba.cli.failure import reported
 from bandit_nba.cli.opened import opened
-from bandit_nba.cli.printing import print_json, utc
+from bandit_nba.cli.printing import print_json, printable, utc
 from bandit_nba.errors import InputError
 
 app = typer.Typer()
@@ -41,7 +41,8 @@ def list_entries(
         return
     for entry in entries:
         detail = " ".join(f"{name}={value}" for name, value in entry.detail.items() if value not in ("", None))
-        print(f"{entry.seq:>6}  {utc(entry.at)}  {entry.actor}  {entry.action}  {entry.subject}  {detail}".rstrip())
+        line = f"{entry.seq:>6}  {utc(entry.at)}  {entry.actor}  {entry.action}  {entry.subject}  {detail}".rstrip()
+        print(printable(line))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import ParamSpec
 
 import typer
 
-from bandit_nba.cli.printing import print_json
+from bandit_nba.cli.printing import print_json, printable
 from bandit_nba.errors import NbaError, StoreError
 
 P = ParamSpec("P")
@@ -64,12 +64,7 @@ def block(error: NbaError) -> str:
     """An error in a few lines: what went wrong, where, the value got, what is allowed, and a hint."""
     parts = (("where", error.where), ("got", shown(error.got)), ("allowed", error.allowed), ("hint", error.hint))
     lines = [f"error: {error.what}", *(f"  {name:<8} {text}" for name, text in parts if text)]
-    return "\n".join(line if line.isprintable() else _printable(line) for line in lines)
-
-
-def _printable(line: str) -> str:
-    """Names come from files and other systems: nothing in them steers a terminal, or turns the reading direction."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in line)
+    return "\n".join(printable(line, lines=True) for line in lines)
 
 
 def as_dict(error: NbaError) -> dict[str, object]:

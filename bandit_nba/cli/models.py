@@ -9,7 +9,7 @@ import typer
 
 from bandit_nba.cli.failure import as_dict, block, reported
 from bandit_nba.cli.opened import caller, opened
-from bandit_nba.cli.printing import print_json, quoted, utc
+from bandit_nba.cli.printing import print_json, printable, quoted, utc
 from bandit_nba.errors import InputError, ModelError, UnknownIdError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def show(directory: Directory, version: Version = "", *, as_json: AsJson = False
     for name, value in content.items():
         print(f"{name:<16} {' '.join(f'{v:.4g}' for v in value) if isinstance(value, list) else value}")
     if away:
-        print(f"{'quarantined':<16} {utc(away.at)} {away.why}")
+        print(f"{'quarantined':<16} {utc(away.at)} {printable(away.why)}")
     for change in concerned:
         print(f"{'change':<16} {_in_words(change)}")
 
@@ -250,8 +250,8 @@ def _tell(changes: "Sequence[Change]", *, follows: bool, directory: Path) -> Non
 def _in_words(change: "Change") -> str:
     what = {"follow": "follow the newest", "quarantine": f"quarantine {change.before}"}.get(change.what, change.what)
     serves = "" if change.what == "follow" else f", serves {change.serves}"
-    return f"{utc(change.at)}  {what}{serves}  (before: {change.before})  by {change.who}" + (
-        f": {change.why}" if change.why else ""
+    return f"{utc(change.at)}  {what}{serves}  (before: {change.before})  by {printable(change.who)}" + (
+        f": {printable(change.why)}" if change.why else ""
     )
 
 

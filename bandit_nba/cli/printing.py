@@ -1,4 +1,4 @@
-"""What commands print alike: JSON for machines, moments, and paths in commands to copy."""
+"""What commands print alike: JSON for machines, moments, paths in commands to copy, and words of others."""
 
 import datetime
 import shlex
@@ -20,3 +20,11 @@ def utc(at_s: float) -> str:
 def quoted(path: Path) -> str:
     """A path as a shell reads it, also one with blanks."""
     return shlex.quote(str(path))
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """Words come from files, people and other systems: nothing in them steers a terminal, or turns the direction of
+    reading. lines: ends of lines stay."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or (lines and c == "\n") else ascii(c)[1:-1] for c in text)

@@ -7,7 +7,7 @@ import typer
 
 from bandit_nba.cli.failure import reported
 from bandit_nba.cli.opened import caller, opened
-from bandit_nba.cli.printing import print_json, utc
+from bandit_nba.cli.printing import print_json, printable, utc
 
 if TYPE_CHECKING:
     from bandit_nba.store.quarantine import Held
@@ -78,7 +78,7 @@ def show(
         print_json(content)
         return
     for name, value in content.items():
-        print(f"{name:<14} {value}")
+        print(f"{name:<14} {printable(str(value), lines=True)}")
 
 
 @app.command()

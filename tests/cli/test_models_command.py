@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from bandit_nba.store import models
+from bandit_nba.store import audit_log, models, serving
 from bandit_nba.store.database import Database
 from bandit_nba.store.tables import models as table
 from tests.command import nba
@@ -71,3 +71,14 @@ def test_an_unknown_model_is_refused_with_a_hint(workspace: Path, database: Data
 
     assert result.exit_code == 2
     assert "no such model" in result.output
+
+
+def test_a_reason_never_steers_the_terminal(workspace: Path, database: Database) -> None:
+    learn(database, 200)
+    with database.write() as connection:
+        older = models.versions(connection)[1]
+        serving.change(connection, "publish", older, who="anna\x1b[2J", why="faster\x1b[31m\nby far", now_s=20_000.0)
+        audit_log.append(connection, now_s=20_000.0, actor="anna\x1b[2J", action="models.publish", subject=older)
+    for told in (nba("models", "list", workspace), nba("models", "show", workspace, older)):
+        assert r"by anna\x1b[2J: faster\x1b[31m\nby far" in told.output
+    assert r"anna\x1b[2J" in nba("audit-log", "list", workspace).output
