@@ -222,6 +222,9 @@ async def _call(
     if not operation.takes:
         return Call(params, b"", query=query, caller=caller)
     media_type = _media_type(headers.get(b"content-type", b""), operation)
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        hint = "send it as it is, without Content-Encoding"
+        raise refused(problems.CONTENT_TYPE, "compressed bodies are not taken", hint=hint)
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > operation.limit_bytes:
         raise too_large(operation.limit_bytes)

@@ -45,9 +45,22 @@ class PageReader(Generic[T]):
         return self._read_each(call)
 
     def _read_each(self, call: Call) -> list[T | msgspec.ValidationError]:
-        raws = _lines(call.body) if call.media_type == NDJSON else _ARRAY.decode(call.body)
+        if call.media_type == NDJSON:
+            return self._read_lines(call)
+        raws = _ARRAY.decode(call.body)
         _charge(call, len(raws))
         return [self._read_item(raw) for raw in raws]
+
+    def _read_lines(self, call: Call) -> list[T | msgspec.ValidationError]:
+        lines = [(n, line) for n, line in enumerate(call.body.splitlines(), start=1) if line.strip()]
+        _charge(call, len(lines))
+        items = []
+        for n, line in lines:
+            try:
+                items.append(self._read_item(line))
+            except msgspec.DecodeError as error:
+                raise refused(problems.MALFORMED, f"line {n} is no JSON: {error}", hint=_ONE_A_LINE) from None
+        return items
 
     def _read_item(self, raw: msgspec.Raw | bytes) -> T | msgspec.ValidationError:
         try:
@@ -64,5 +77,4 @@ def _charge(call: Call, size: int) -> None:
     call.caller.charge(size - 1)
 
 
-def _lines(body: bytes) -> list[bytes]:
-    return [line for line in body.splitlines() if line.strip()]
+_ONE_A_LINE = "one object a line; nothing of the page was taken"

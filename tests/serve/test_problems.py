@@ -80,3 +80,22 @@ def test_no_person_s_id_and_no_key_comes_back_in_a_problem(client: Client) -> No
         assert RAW_ID.encode() not in answer.body, path
         assert key[17:].encode() not in answer.body, path
     assert asyncio.run(client.get(f"/v1/customers/{RAW_ID}/nowhere")).json["detail"].endswith("{customerId}/nowhere")
+
+
+def test_a_compressed_body_is_refused_as_such(client: Client) -> None:
+    body = msgspec.json.encode({"channel": "web"})
+    headers = {"content-type": "application/json"}
+    gzipped = asyncio.run(client.post("/v1/decisions", body, headers={**headers, "content-encoding": "gzip"}))
+    plain = asyncio.run(client.post("/v1/decisions", body, headers={**headers, "content-encoding": "identity"}))
+
+    assert (gzipped.status, plain.status) == (415, 201)
+    assert "Content-Encoding" in gzipped.json["hint"]
+
+
+def test_a_line_that_is_no_json_is_named_and_nothing_is_taken(client: Client) -> None:
+    lines = b'{"channel":"web","decisionId":"first"}\n\n{"channel":"web"}\n{bad\n'
+    refused = asyncio.run(client.post("/v1/decisions/batch", lines, headers={"content-type": "application/x-ndjson"}))
+
+    assert refused.status == 400
+    assert refused.json["detail"].startswith("line 4 is no JSON")
+    assert asyncio.run(client.get("/v1/decisions/first")).status == 404
