@@ -54,6 +54,15 @@ def test_the_newest_serves_until_somebody_chooses(database: Database) -> None:
         assert [one.what for one in serving.changes(connection)] == ["follow", "rollback"]
 
 
+def test_older_ones_stand_by_for_a_fixed_model_that_cannot_serve_and_newer_ones_never(database: Database) -> None:
+    a, b, c, _ = (publish(database, i) for i in range(4))
+    change(database, "publish", c)
+
+    assert wanted(database) == [c]
+    assert wanted(database, 2) == [c, b]
+    assert wanted(database, 9) == [c, b, a]
+
+
 def test_back_goes_to_what_served_before_or_to_the_next_older(database: Database) -> None:
     a, b, c = (publish(database, i) for i in range(3))
     assert before(database, c) == [b, a]

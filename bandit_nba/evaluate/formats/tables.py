@@ -137,7 +137,7 @@ def _places(names: Sequence[str], columns: Mapping[str, str], facts: Sequence[st
 
 def _row(row: Mapping[str, Any], number: int, place: Mapping[str, str], everything: Sequence[str]) -> LogRow:
     def cell(name: str) -> Any:
-        value = row.get(place[name]) if name in place else None
+        value = _decoded(row.get(place[name]), name) if name in place else None
         return None if value == "" or (isinstance(value, float) and math.isnan(value)) else value
 
     arm = named(cell("arm"), "arm")
@@ -156,11 +156,26 @@ def _row(row: Mapping[str, Any], number: int, place: Mapping[str, str], everythi
         arms=known,
         probabilities=drawn,
         reward=checked_reward(row.get(place["reward"])),
-        customer=str(cell("customer") or ""),
-        channel=str(cell("channel") or ""),
+        customer=_word(cell("customer")),
+        channel=_word(cell("channel")),
         decided_at=moment(cell("decided_at")),
         facts={**_object(cell("facts")), **{name: value for name, value in facts.items() if value is not None}},
     )
+
+
+def _decoded(value: Any, name: str) -> Any:
+    """Bytes, which is how some programs write texts into Parquet, as text."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise RowError("is not UTF-8", field=name, got=repr(value)[:200], allowed="UTF-8") from None
+
+
+def _word(value: object) -> str:
+    """As text, "" where there is none; a whole number by its digits, also where a column with gaps made it a float."""
+    return "" if value is None else str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def moment(value: object) -> float | None:

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from bandit_nba.errors import InputError, RefusedError, SettingsError
 from bandit_nba.evaluate import estimate
 from bandit_nba.evaluate.file import features_of, judge_file
-from bandit_nba.evaluate.formats import from_obp, read_file, to_obp
+from bandit_nba.evaluate.formats import from_obp, read_file, rows_of, to_obp
+from bandit_nba.evaluate.formats.row import LogRow
 from bandit_nba.evaluate.judge import judge
 from bandit_nba.evaluate.policies import Fixed, LoggingPolicy, Uniform
 from tests import command
@@ -365,3 +368,18 @@ def test_obp_numbers_that_would_be_cut_or_folded_are_refused(changed, where):
     assert len(from_obp(feedback)) == 2
     with pytest.raises(InputError, match=where):
         from_obp(feedback | changed)
+
+
+def test_parquet_texts_as_bytes_and_numbers_with_gaps_are_the_words_they_stand_for(tmp_path):
+    customers = [
+        pa.array([b"ann", "j\u00f6rg".encode(), b"\xff", None], type=pa.binary()),
+        pa.array([17.0, None, 3.5, 0.0]),
+    ]
+    expected = [["ann", "j\u00f6rg", ""], ["17", "", "3.5", "0"]]
+    for customer, known in zip(customers, expected, strict=True):
+        table = {"arm": [b"a", b"b", b"a", b"b"], "propensity": [0.5] * 4, "reward": [1.0] * 4, "customer": customer}
+        pq.write_table(pa.table(table), tmp_path / "log.parquet")
+        rows = list(rows_of(tmp_path / "log.parquet", arms=["a", "b"]))
+
+        assert [row.customer for row in rows if isinstance(row, LogRow)] == known
+        assert [row.field for row in rows if not isinstance(row, LogRow)] == ["customer"] * (4 - len(known))
