@@ -59,7 +59,8 @@ def load(
         than what was dumped. Nothing stays then, as the transaction is rolled back.
     """
     if tables_of(connection):
-        raise StoreError("the database holds data already", hint="restore into an empty database")
+        hint = "restore into an empty database; one that a killed restore has filled is to be made anew"
+        raise StoreError("the database holds data already", hint=hint)
     schema.check_known(revision, where="the backup")
     upgrade(connection, to=revision)
     tables = {table.name: table for table in tables_of(connection)}
