@@ -31,7 +31,8 @@ def samples(client: Client) -> dict[tuple[str, str], float]:
 
 def test_metrics_tell_what_happened(client: Client) -> None:
     for i in range(5):
-        asyncio.run(client.post("/v1/decisions", {"decisionId": f"secret-{i}", "customerId": "kd-4711", "channel": "web"}))
+        asked = {"decisionId": f"secret-{i}", "customerId": "kd-4711", "channel": "web"}
+        asyncio.run(client.post("/v1/decisions", asked))
     asyncio.run(client.post("/v1/decisions", {"channel": "nowhere"}))
     asyncio.run(client.post("/v1/outcomes", {"outcomeId": "o", "decisionId": "secret-0", "type": "accept"}))
     found = samples(client)
