@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bandit_nba.errors import RefusedError
+from bandit_nba.errors import NbaError, RefusedError
 from experiments.runner.results import encoded, merge, put, run_path
 from experiments.runner.sweep import Cell, named_function
 
@@ -61,9 +61,14 @@ def execute(
 
 
 def play(cell: Cell) -> Done:
-    """One run."""
+    """One run; an error's `where` begins with the run."""
     started = time.perf_counter()
-    data = encoded(named_function(cell.play)(cell))
+    try:
+        data = encoded(named_function(cell.play)(cell))
+    except NbaError as error:
+        run = f"{cell.scenario} / {cell.policy} / seed {cell.seed}"
+        error.where = f"{run}: {error.where}" if error.where else run
+        raise
     return Done(cell, data, time.perf_counter() - started)
 
 

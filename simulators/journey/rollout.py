@@ -140,11 +140,13 @@ def play(
         arm = policy(world, here)
         if regret:
             q = world.q(here)
-            gap = np.where(world.eligible(here), q, -np.inf).max(axis=1) - q[np.arange(size), arm]
+            best = np.where(world.eligible(here), q, -np.inf).max(axis=1)
+        before = here.copy() if watch else None
+        outcome = world.step(here, arm)  # which refuses arms that there are not
+        if regret:
+            gap = best - q[np.arange(size), arm]
             lost += gap
             by_step["regret"][i] = gap.mean()
-        before = here.copy() if watch else None
-        outcome = world.step(here, arm)
         if watch and before is not None:
             watch(before, arm, outcome)
         weight = world.discount**i

@@ -121,6 +121,17 @@ def test_an_own_player_cannot_choose_what_customers_may_not_have(mine: Path) -> 
         play(cells(sweep_of("mine"))[1])
 
 
+def test_an_error_says_in_which_run(mine: Path) -> None:
+    (mine / "mine.py").write_text(
+        "import numpy as np\ndef journey_policy(world, *, seed, arm):\n    return lambda w, s: np.full(len(s), 99)\n"
+    )
+    code, output = _nba("experiment", "run", "mine")
+
+    assert code == 2
+    assert "no such arm" in output
+    assert "where    telco / mine / seed 3: arm" in output
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

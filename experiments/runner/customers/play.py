@@ -95,8 +95,9 @@ def journey(world: Any, options: Mapping[str, Any], *, n: int, seed: int, replic
         stage, t = state.stage.copy() if staged else stage, state.t
         arm = policy(world, state)
         q = world.q(state)
-        regret = float((np.where(world.eligible(state), q, -np.inf).max(axis=1) - q[rows, arm]).mean())
-        outcome = world.step(state, arm)
+        best = np.where(world.eligible(state), q, -np.inf).max(axis=1)
+        outcome = world.step(state, arm)  # which refuses arms that there are not
+        regret = float((best - q[rows, arm]).mean())
         weight = world.discount**t
         gone |= outcome.left
         alive = float(CUSTOMER[state.stage].mean()) if staged else 1.0 - float(gone.mean())
