@@ -23,8 +23,8 @@ from bandit_nba.decide.features import Featuriser
 from bandit_nba.decide.inline import InlineAction, arms_of, eligible_inline
 from bandit_nba.decide.mandatory import Mandatory
 from bandit_nba.decide.mixture import Mixed, MixturePolicy, check_mixture
-from bandit_nba.decide.policies.best_fixed import BestFixedPolicy
 from bandit_nba.decide.policies.declared import declared_baseline
+from bandit_nba.decide.policies.first import FirstPolicy
 from bandit_nba.decide.policies.learned import LearnedPolicy
 from bandit_nba.decide.policy import Exploration, Explorer, Policy
 from bandit_nba.decide.prior import shrinkage
@@ -82,7 +82,7 @@ class Engine:
         engine.arm_features = self.featuriser.arms(engine.arms)
         engine.arbiter = Arbiter(engine.arms, self.policy.arbitration, reward_unit=self._reward_unit)
         engine.mandatory = Mandatory(engine.arms)
-        engine.baseline = BestFixedPolicy(engine.arms[0].id, engine.arms)
+        engine.baseline = FirstPolicy()
         engine.chunk_rows = max(1, CELLS_PER_CHUNK // len(engine.arms))
         engine._inline = True
         return engine

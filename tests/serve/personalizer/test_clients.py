@@ -178,7 +178,7 @@ def test_a_decision_for_another_channel_is_no_event(tmp_path: Path) -> None:
         replica.close()
 
 
-def test_apprentice_mode_answers_the_first_action_and_logs_what_it_would_have_done(tmp_path: Path) -> None:
+def test_apprentice_mode_answers_the_baselines_and_logs_what_it_would_have_done(tmp_path: Path) -> None:
     init_workspace(tmp_path / "shop", template="personalizer")
     policy = tmp_path / "shop" / "policy.toml"
     text = policy.read_text().replace("# [baseline]\n# kind", "[baseline]\nkind")
@@ -193,5 +193,10 @@ def test_apprentice_mode_answers_the_first_action_and_logs_what_it_would_have_do
         record = asyncio.run(replica.decision("a-0"))
         assert record.shadow is not None
         assert msgspec.json.decode(record.shadow)["probabilities"] == pytest.approx([1 / 3] * 3)
+        slots = [{"id": f"s{i}", "baselineAction": name} for i, name in enumerate(("sport", "news", "weather"))]
+        for i in range(10):  # every place its own baseline, never one that is drawn
+            place = "/personalizer/multislot/rank?api-version=2022-09-01-preview"
+            ranked = asyncio.run(client.post(place, body(f"m-{i}", slots=slots))).json
+            assert [slot["rewardActionId"] for slot in ranked["slots"]] == ["sport", "news", "weather"]
     finally:
         replica.close()
