@@ -12,10 +12,10 @@ import numpy as np
 
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.batch import Decisions
+from bandit_nba.decide.choice.salt import Salt
 from bandit_nba.decide.columns import Bools, Coded, Floats, Ints
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.policy import Policy
-from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.errors import InputError
 from bandit_nba.evaluate.log import LoggedDecisions

@@ -15,7 +15,7 @@ from scipy.stats import norm
 
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.columns import Bools, Floats, Ints
-from bandit_nba.decide.eligibility import eligible
+from bandit_nba.decide.eligibility.stages import eligible
 from bandit_nba.errors import NbaError, SettingsError
 from simulators.asking import requests_of
 from simulators.journey.rollout import at_random

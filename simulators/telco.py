@@ -8,7 +8,7 @@ from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.batch import Requests
 from bandit_nba.decide.columns import Bools, Coded, Floats, Ints
-from bandit_nba.decide.eligibility import eligible
+from bandit_nba.decide.eligibility.stages import eligible
 from bandit_nba.errors import InputError
 from simulators.calibration import Calibration, calibrate, responses
 from simulators.delays import Delays

@@ -12,7 +12,7 @@ from bandit_nba.cli.failure import reported
 from bandit_nba.cli.printing import print_json
 
 if TYPE_CHECKING:
-    from bandit_nba.decide.audit import AuditResult
+    from bandit_nba.decide.audit.run import AuditResult
 
 _CHECKS = {
     "record": "stored columns",
@@ -67,10 +67,10 @@ def _audit(
 
     import numpy as np
 
-    from bandit_nba.decide.audit import audit as audit_records
+    from bandit_nba.decide.audit.run import audit as audit_records
     from bandit_nba.store.archive.restore import Archive
     from bandit_nba.store.database import Database
-    from bandit_nba.store.decisions import counts
+    from bandit_nba.store.log.decisions import counts
     from bandit_nba.store.past import StoredPast, past_records
     from bandit_nba.workspace import open_workspace
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bandit_nba.catalogue import Action, Catalogue
     from bandit_nba.catalogue.changes import Change
     from bandit_nba.store.database import Database
-    from bandit_nba.store.definitions import InForce
+    from bandit_nba.store.registry.definitions import InForce
 
 app = typer.Typer()
 
@@ -140,7 +140,7 @@ def _compared(catalogue: "Catalogue", database: "Database") -> tuple["InForce | 
     """What is in force, and how the file differs from it."""
     from bandit_nba.catalogue.changes import changes
     from bandit_nba.online import definitions
-    from bandit_nba.store.definitions import catalogue_in_force
+    from bandit_nba.store.registry.definitions import catalogue_in_force
 
     with database.read() as connection:
         found = catalogue_in_force(connection)
@@ -152,7 +152,7 @@ def _compared(catalogue: "Catalogue", database: "Database") -> tuple["InForce | 
 def _in_force(directory: Path) -> "InForce | None":
     """What is in force, None where there is no store to tell."""
     from bandit_nba.store.database import Database
-    from bandit_nba.store.definitions import catalogue_in_force
+    from bandit_nba.store.registry.definitions import catalogue_in_force
     from bandit_nba.workspace import open_workspace
 
     try:

@@ -60,7 +60,7 @@ def _show(found: "Inspection", directory: Path) -> None:
 def described(workspace: "Workspace") -> dict[str, str]:
     """What a workspace holds, in words, file by file."""
     from bandit_nba.catalogue.rules import rule_count
-    from bandit_nba.decide.mixture import in_words
+    from bandit_nba.decide.choice.mixture import in_words
 
     catalogue, rewards, policy, service = workspace.catalogue, workspace.rewards, workspace.policy, workspace.service
     retired = sum(action.retired for action in catalogue.actions)

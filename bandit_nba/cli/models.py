@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from bandit_nba.learn.guard import Demands
     from bandit_nba.learn.manifest import Manifest
     from bandit_nba.store.database import Database
-    from bandit_nba.store.models import ModelRow
-    from bandit_nba.store.serving import Change
+    from bandit_nba.store.registry.models import ModelRow
+    from bandit_nba.store.registry.serving import Change
 
 app = typer.Typer()
 
@@ -44,7 +44,7 @@ def list_models(
 
       nba models list demo --limit 100 --json
     """
-    from bandit_nba.store import models, serving
+    from bandit_nba.store.registry import models, serving
 
     with _database(directory) as database, database.read() as connection:
         found = models.listing(connection, limit=limit)
@@ -90,7 +90,7 @@ def show(directory: Directory, version: Version = "", *, as_json: AsJson = False
 
       nba models show demo 0b5c1e7f9a2d --json
     """
-    from bandit_nba.store import models, serving
+    from bandit_nba.store.registry import models, serving
 
     with _database(directory) as database:
         manifest = models.manifest_of(database, version or _newest(database))
@@ -202,7 +202,7 @@ def verify(
       nba models verify demo --all --json
     """
     from bandit_nba.online import serving
-    from bandit_nba.store import models
+    from bandit_nba.store.registry import models
 
     with opened(directory) as (workspace, database):
         versions = [version or _newest(database)]
@@ -230,7 +230,7 @@ def verify(
 
 
 def _refusal(database: "Database", version: str, demands: "Demands | None" = None) -> ModelError | None:
-    from bandit_nba.store import models
+    from bandit_nba.store.registry import models
 
     try:
         models.load_scorer(database, version, demands=demands)
@@ -267,7 +267,7 @@ def _change(change: "Change") -> dict[str, object]:
 
 
 def _done(made: "Change", database: "Database", *, as_json: bool) -> None:
-    from bandit_nba.store import serving
+    from bandit_nba.store.registry import serving
 
     with database.read() as connection:
         now = serving.serving(connection)
@@ -288,7 +288,7 @@ def _database(directory: Path) -> Iterator["Database"]:
 
 
 def _newest(database: "Database") -> str:
-    from bandit_nba.store import models
+    from bandit_nba.store.registry import models
 
     with database.read() as connection:
         version = models.newest(connection)

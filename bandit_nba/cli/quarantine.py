@@ -10,7 +10,7 @@ from bandit_nba.cli.opened import caller, opened
 from bandit_nba.cli.printing import print_json, printable, utc
 
 if TYPE_CHECKING:
-    from bandit_nba.store.quarantine import Held
+    from bandit_nba.store.learner.quarantine import Held
 
 app = typer.Typer()
 
@@ -38,7 +38,7 @@ def list_held(
 
       nba quarantine list shop --all --json
     """
-    from bandit_nba.store import quarantine
+    from bandit_nba.store.learner import quarantine
 
     with opened(directory) as (_, database), database.read() as connection:
         found = quarantine.listing(connection, state=None if every else "held", limit=limit)
@@ -67,8 +67,8 @@ def show(
       nba quarantine show shop d-17 --json
     """
     from bandit_nba.online.quarantine import raw_rows
-    from bandit_nba.store import quarantine
     from bandit_nba.store.archive.restore import Archive
+    from bandit_nba.store.learner import quarantine
 
     with opened(directory) as (workspace, database), database.read() as connection:
         found = quarantine.one(connection, decision)

@@ -29,8 +29,8 @@ def status(
     import time
 
     from bandit_nba.online import status as state
-    from bandit_nba.store import quarantine
     from bandit_nba.store.database import Database
+    from bandit_nba.store.learner import quarantine
     from bandit_nba.workspace import open_workspace
 
     database = Database.open(open_workspace(directory).database_url, create=False)

@@ -13,28 +13,28 @@ import numpy as np
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.rules import CompiledRules
 from bandit_nba.decide.acting import ActingPolicy, Distribution, Situation
-from bandit_nba.decide.arbitrate import Arbiter, RewardUnit
 from bandit_nba.decide.batch import Credit, Decisions, Eligibility, Removal, Requests, Shadow, Slate
+from bandit_nba.decide.choice.arbitrate import Arbiter, RewardUnit
+from bandit_nba.decide.choice.mandatory import Mandatory
+from bandit_nba.decide.choice.mixture import Mixed, MixturePolicy, check_mixture
+from bandit_nba.decide.choice.prior import shrinkage
+from bandit_nba.decide.choice.safe import Safe, check_safe
+from bandit_nba.decide.choice.salt import Salt
+from bandit_nba.decide.choice.sample import ARM, draw, uniforms
 from bandit_nba.decide.columns import Ints
-from bandit_nba.decide.eligibility import eligible, unasked
-from bandit_nba.decide.exclusions import of_first_slot, without_excluded
+from bandit_nba.decide.eligibility.exclusions import of_first_slot, without_excluded
+from bandit_nba.decide.eligibility.stages import eligible, unasked
 from bandit_nba.decide.fallback import fallback_decisions
-from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.features.featuriser import Featuriser
 from bandit_nba.decide.inline import InlineAction, arms_of, eligible_inline
-from bandit_nba.decide.mandatory import Mandatory
-from bandit_nba.decide.mixture import Mixed, MixturePolicy, check_mixture
 from bandit_nba.decide.policies.declared import declared_baseline
 from bandit_nba.decide.policies.first import FirstPolicy
 from bandit_nba.decide.policies.learned import LearnedPolicy
 from bandit_nba.decide.policy import Exploration, Explorer, Policy
-from bandit_nba.decide.prior import shrinkage
 from bandit_nba.decide.record import Versions
-from bandit_nba.decide.safe import Safe, check_safe
-from bandit_nba.decide.salt import Salt
-from bandit_nba.decide.sample import ARM, draw, uniforms
 from bandit_nba.decide.scoring import Scorer
-from bandit_nba.decide.slate import slates
-from bandit_nba.decide.slate_caps import Caps, caps_of
+from bandit_nba.decide.slates.caps import Caps, caps_of
+from bandit_nba.decide.slates.slate import slates
 
 CELLS_PER_CHUNK = 262_144  # rows x arms: two megabytes an array; smaller chunks pay more for each call (measured)
 

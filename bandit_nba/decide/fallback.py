@@ -9,14 +9,14 @@ import numpy as np
 
 from bandit_nba.catalogue import Arm
 from bandit_nba.decide.batch import Decisions, Eligibility, Removal, Requests, Slate
+from bandit_nba.decide.choice.mandatory import Mandatory
+from bandit_nba.decide.choice.safe import Safe, safe_arms, safe_probabilities
+from bandit_nba.decide.choice.salt import Salt
+from bandit_nba.decide.choice.sample import ARM, draw, uniforms
 from bandit_nba.decide.columns import Bools, Floats, Ints
-from bandit_nba.decide.exclusions import of_first_slot
-from bandit_nba.decide.mandatory import Mandatory
-from bandit_nba.decide.safe import Safe, safe_arms, safe_probabilities
-from bandit_nba.decide.salt import Salt
-from bandit_nba.decide.sample import ARM, draw, uniforms
-from bandit_nba.decide.slate import slates
-from bandit_nba.decide.slate_caps import Caps
+from bandit_nba.decide.eligibility.exclusions import of_first_slot
+from bandit_nba.decide.slates.caps import Caps
+from bandit_nba.decide.slates.slate import slates
 
 REMOVAL = Removal(stage="fallback", reason="model or rules failed: only safe actions")
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from bandit_nba.catalogue import Action, Arm
 from bandit_nba.decide.batch import Eligibility, Removal, Requests
-from bandit_nba.decide.feature_names import check_arm_feature
+from bandit_nba.decide.features.names import check_arm_feature
 from bandit_nba.errors import InputError
 
 MOST_ACTIONS = 1_000

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from bandit_nba.decide.prior import Prior
-from bandit_nba.decide.safe import Safe
-from bandit_nba.decide.weighing import Arbitration as Arbitration  # part of the policy's settings
+from bandit_nba.decide.choice.prior import Prior
+from bandit_nba.decide.choice.safe import Safe
+from bandit_nba.decide.choice.weighing import Arbitration as Arbitration  # part of the policy's settings
 from bandit_nba.settings import Settings, version_of
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bandit_nba.catalogue.facts import FactValue
-from bandit_nba.decide import slate_log
 from bandit_nba.decide.batch import Assignment, Decisions, Kind
+from bandit_nba.decide.choice.mixture_log import NO_CREDIT, LoggedCredit, LoggedShadow, credit_of, shadow_of
 from bandit_nba.decide.columns import Floats
-from bandit_nba.decide.eligible_sets import EligibleSets
-from bandit_nba.decide.mixture_log import NO_CREDIT, LoggedCredit, LoggedShadow, credit_of, shadow_of
-from bandit_nba.decide.slate_log import LoggedSlate
+from bandit_nba.decide.eligibility.sets import EligibleSets
+from bandit_nba.decide.slates import log as slate_log
+from bandit_nba.decide.slates.log import LoggedSlate
 from bandit_nba.errors import StoreError
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ import numpy as np
 
 from bandit_nba.decide.columns import Floats
 from bandit_nba.learn.definition import RewardDefinition
-from bandit_nba.store.log_chunk import LogChunk
+from bandit_nba.store.log.chunk import LogChunk
 from bandit_nba.store.tables import OVERRIDDEN, QUARANTINED
 
 UNSUPPORTED = "without support"

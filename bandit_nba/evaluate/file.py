@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bandit_nba.decide.feature_names import CHANNEL, is_name
+from bandit_nba.decide.features.names import CHANNEL, is_name
 from bandit_nba.decide.policy import FeatureSettings, Number
 from bandit_nba.errors import InputError, RefusedError, SettingsError, UnknownIdError
 from bandit_nba.evaluate.formats.read import Format, read_file

@@ -18,7 +18,7 @@ from bandit_nba.errors import InputError, RefusedError
 from bandit_nba.evaluate.exclusion import why_left_out
 from bandit_nba.evaluate.ids import Ids
 from bandit_nba.evaluate.log import LoggedDecisions
-from bandit_nba.store.log_chunk import LogChunk, chunks_of
+from bandit_nba.store.log.chunk import LogChunk, chunks_of
 
 TOLERANCE = 1e-9
 _REMEMBERED = 4_096  # eligible sets that are read once only

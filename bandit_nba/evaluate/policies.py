@@ -11,15 +11,15 @@ import numpy as np
 
 from bandit_nba.catalogue import Arm
 from bandit_nba.decide.acting import Situation
-from bandit_nba.decide.arbitrate import Arbiter, RewardUnit
 from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.choice.arbitrate import Arbiter, RewardUnit
+from bandit_nba.decide.choice.mandatory import Mandatory
+from bandit_nba.decide.choice.prior import shrinkage
 from bandit_nba.decide.columns import Bools, Floats, Ints, gathered_cells
-from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.features.featuriser import Featuriser
 from bandit_nba.decide.inline import arms_of, decoded
-from bandit_nba.decide.mandatory import Mandatory
 from bandit_nba.decide.policies.learned import LearnedPolicy
 from bandit_nba.decide.policy import Exploration, Policy
-from bandit_nba.decide.prior import shrinkage
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate.log import LoggedDecisions

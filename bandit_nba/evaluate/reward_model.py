@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from sklearn.linear_model import Ridge
 
 from bandit_nba.decide.columns import Floats
-from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.features.featuriser import Featuriser
 from bandit_nba.decide.policy import FeatureSettings
 from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate.cross_fit import cross_fit

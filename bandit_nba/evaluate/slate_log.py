@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from bandit_nba.decide.columns import Bools, Floats, Ints
-from bandit_nba.decide.slate_log import LoggedPlace, LoggedSlate, decoded
+from bandit_nba.decide.slates.log import LoggedPlace, LoggedSlate, decoded
 from bandit_nba.errors import InputError, RefusedError
 from bandit_nba.evaluate.exclusion import closes_at, why_left_out
 from bandit_nba.evaluate.ids import Ids
@@ -24,10 +24,10 @@ from bandit_nba.evaluate.slates import PER_SLOT, estimate_slates
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.join import Outcomes, Windows, counted
 from bandit_nba.learn.rewards import rewards
-from bandit_nba.store import learning
 from bandit_nba.store.archive.restore import NO_ARCHIVE, Archive
 from bandit_nba.store.database import Database
-from bandit_nba.store.log_chunk import LogChunk, scan_chunks
+from bandit_nba.store.learner import learning
+from bandit_nba.store.log.chunk import LogChunk, scan_chunks
 
 TOLERANCE = 1e-9
 

@@ -9,17 +9,17 @@ import sqlalchemy as sa
 
 from bandit_nba.catalogue import FactSchema
 from bandit_nba.decide.columns import Bools, Coded, Floats, Ints
-from bandit_nba.decide.slate_log import first_slot
+from bandit_nba.decide.slates.log import first_slot
 from bandit_nba.evaluate.exclusion import closes_at, why_left_out
 from bandit_nba.evaluate.gather import Codes, Gathering
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.join import Windows, counted
 from bandit_nba.learn.rewards import RECORDED, Counted, rewards
-from bandit_nba.store import learning
 from bandit_nba.store.archive.restore import NO_ARCHIVE, Archive
 from bandit_nba.store.database import Database
-from bandit_nba.store.log_chunk import LogChunk, scan_chunks
+from bandit_nba.store.learner import learning
+from bandit_nba.store.log.chunk import LogChunk, scan_chunks
 
 _REMOVED = msgspec.json.Decoder(dict[str, tuple[str, str]])
 

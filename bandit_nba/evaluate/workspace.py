@@ -17,9 +17,9 @@ from bandit_nba.evaluate.stored import read_log
 from bandit_nba.learn.guard import verified
 from bandit_nba.learn.manifest import Manifest
 from bandit_nba.settings import nearest
-from bandit_nba.store import models
 from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import models
 from bandit_nba.workspace import open_workspace
 
 JUDGED_SHARE = 0.25

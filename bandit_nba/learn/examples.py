@@ -9,7 +9,7 @@ import numpy as np
 
 from bandit_nba.catalogue import Arm, Catalogue, FactSchema
 from bandit_nba.decide.columns import Coded, Floats, Ints
-from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.features.featuriser import Featuriser
 from bandit_nba.decide.inline import InlineAction, arms_of, decoded, encoded
 from bandit_nba.decide.policy import FeatureSettings
 from bandit_nba.decide.scoring import FeatureRows

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit_nba.catalogue import Catalogue
+from bandit_nba.decide.choice.explore import probabilities
 from bandit_nba.decide.columns import Floats
-from bandit_nba.decide.explore import probabilities
-from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.features.featuriser import Featuriser
 from bandit_nba.decide.policy import Exploration, Policy
 from bandit_nba.decide.scoring import FeatureRows
 from bandit_nba.errors import ModelError, NbaError

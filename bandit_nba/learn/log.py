@@ -1,4 +1,4 @@
-"""What the learner reads from the decision log and commits to it; `store.learning` implements it."""
+"""What the learner reads from the decision log and commits to it; `store.learner.learning` implements it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ from bandit_nba.logs.lines import DsjsonLines
 from bandit_nba.online.definitions import catalogue
 from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.database import Database
-from bandit_nba.store.log_chunk import LogChunk, scan_chunks
+from bandit_nba.store.log.chunk import LogChunk, scan_chunks
 from bandit_nba.workspace import Workspace
 
 Format = Literal["dsjson", "parquet", "csv", "obp"]

@@ -25,9 +25,9 @@ from bandit_nba.errors import InputError
 from bandit_nba.evaluate.formats.read import typed, unknown
 from bandit_nba.evaluate.formats.row import MOST_TEXT, LogRow, Rejected, RowError, rejected
 from bandit_nba.learn.rewards import RECORDED
-from bandit_nba.store import contacts, decisions, outcome_counts
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import hold_horizon
+from bandit_nba.store.learner.learning import hold_horizon
+from bandit_nba.store.log import contacts, decisions, outcome_counts
 from bandit_nba.store.tables import outcomes
 from bandit_nba.workspace import Workspace
 

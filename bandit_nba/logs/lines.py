@@ -16,13 +16,13 @@ import numpy as np
 
 from bandit_nba.catalogue import Arm, Catalogue, FactSchema
 from bandit_nba.decide.columns import Coded, Facts, Floats
-from bandit_nba.decide.features import Featuriser
-from bandit_nba.decide.hashing import feature_hash, namespace_hash
+from bandit_nba.decide.features.featuriser import Featuriser
+from bandit_nba.decide.features.hashing import feature_hash, namespace_hash
 from bandit_nba.decide.inline import arms_of, decoded
 from bandit_nba.decide.policy import FeatureSettings
 from bandit_nba.decide.scoring import FeatureRows
 from bandit_nba.evaluate.formats.dsjson import RECORD
-from bandit_nba.store.log_chunk import LogChunk
+from bandit_nba.store.log.chunk import LogChunk
 
 _ENCODER = msgspec.json.Encoder()
 _FACTS = msgspec.json.Decoder(dict[str, float | bool | str | tuple[str, ...] | None])

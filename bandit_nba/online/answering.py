@@ -10,7 +10,7 @@ import numpy as np
 
 from bandit_nba.decide.batch import Decisions
 from bandit_nba.decide.columns import Floats
-from bandit_nba.decide.reasons import Reason
+from bandit_nba.decide.explain.reasons import Reason
 from bandit_nba.decide.record import Versions
 from bandit_nba.online import slate_answer
 from bandit_nba.online.messages import DecisionAnswer, FilledSlot, RankedArm

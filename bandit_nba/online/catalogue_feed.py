@@ -19,8 +19,8 @@ from bandit_nba.errors import NbaError, StoreError
 from bandit_nba.online import definitions
 from bandit_nba.online.making import Distrust, Making, Observe
 from bandit_nba.online.repeat import Repeat
-from bandit_nba.store import definitions as definition_store
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import definitions as definition_store
 from bandit_nba.workspace import Workspace
 
 log = logging.getLogger("nba.catalogue")

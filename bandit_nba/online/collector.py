@@ -18,11 +18,11 @@ from bandit_nba.online.catalogue_feed import CatalogueFeed
 from bandit_nba.online.making import needs_of
 from bandit_nba.online.messages import Outcome, Receipt
 from bandit_nba.settings import nearest
-from bandit_nba.store import contacts as contact_store
-from bandit_nba.store import outcome_counts
-from bandit_nba.store import outcomes as outcome_store
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import stamp
+from bandit_nba.store.learner.learning import stamp
+from bandit_nba.store.log import contacts as contact_store
+from bandit_nba.store.log import outcome_counts
+from bandit_nba.store.log import outcomes as outcome_store
 from bandit_nba.workspace import Workspace
 
 EARLIEST_S = 946_684_800.0  # 2000-01-01: earlier means a clock that was never set

@@ -27,8 +27,8 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from bandit_nba.decide.eligibility.history import Contact
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.history import Contact
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.errors import IdConflictError, NbaError, StoreBusyError
@@ -39,12 +39,12 @@ from bandit_nba.online.making import Known, Making, contacts_of
 from bandit_nba.online.measures import Measures
 from bandit_nba.online.messages import DecisionRequest
 from bandit_nba.online.ticket import Ticket
-from bandit_nba.store import contacts as contact_store
-from bandit_nba.store import decisions as decision_store
-from bandit_nba.store import failure
 from bandit_nba.store.asking import hold
 from bandit_nba.store.database import Database
-from bandit_nba.store.decisions import Stored
+from bandit_nba.store.driver import failure
+from bandit_nba.store.log import contacts as contact_store
+from bandit_nba.store.log import decisions as decision_store
+from bandit_nba.store.log.decisions import Stored
 from bandit_nba.store.steady import steady
 from bandit_nba.workspace import Workspace
 

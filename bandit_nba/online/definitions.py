@@ -20,9 +20,9 @@ from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.policy import Policy
 from bandit_nba.errors import NbaError, SettingsError, StoreError
-from bandit_nba.store import definitions
 from bandit_nba.store.database import Database
-from bandit_nba.store.definitions import InForce
+from bandit_nba.store.registry import definitions
+from bandit_nba.store.registry.definitions import InForce
 from bandit_nba.workspace import Workspace
 
 log = logging.getLogger("nba.catalogue")

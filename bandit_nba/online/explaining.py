@@ -5,18 +5,18 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from bandit_nba.decide.explain import ExplainedArm, Explanation, explain_logged
-from bandit_nba.decide.labels import Dictionary, Language
+from bandit_nba.decide.audit.recompute import Past
+from bandit_nba.decide.choice.salt import Salt
+from bandit_nba.decide.explain.labels import Dictionary, Language
+from bandit_nba.decide.explain.telling import Told, tell
+from bandit_nba.decide.explain.why import ExplainedArm, Explanation, explain_logged
 from bandit_nba.decide.policy import Exploration
-from bandit_nba.decide.recompute import Past
 from bandit_nba.decide.record import Versions, logged
-from bandit_nba.decide.salt import Salt
-from bandit_nba.decide.telling import Told, tell
 from bandit_nba.errors import UnknownIdError
 from bandit_nba.online.messages import DecisionKind, Message
-from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.archive.restore import NO_ARCHIVE, Archive
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import decisions as decision_store
 from bandit_nba.store.past import StoredPast
 
 

@@ -22,7 +22,7 @@ from bandit_nba.online.messages import CustomerEvent, DecisionRequest
 from bandit_nba.store import customer_events
 from bandit_nba.store import customers as customer_store
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import stamp
+from bandit_nba.store.learner.learning import stamp
 
 _CANONICAL = msgspec.json.Encoder(order="sorted")
 _LONGEST = 256

@@ -15,7 +15,7 @@ from bandit_nba.online import definitions
 from bandit_nba.online.repeat import Repeat
 from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import LearningStore
+from bandit_nba.store.learner.learning import LearningStore
 from bandit_nba.store.steady import steady
 from bandit_nba.workspace import Workspace
 

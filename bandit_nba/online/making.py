@@ -14,10 +14,10 @@ from bandit_nba.catalogue.action import NO_ACTION
 from bandit_nba.catalogue.facts import FactValue
 from bandit_nba.decide.batch import Decisions, Eligibility, Requests
 from bandit_nba.decide.columns import Coded, Facts
-from bandit_nba.decide.contact import lookback_s, reads_answers
+from bandit_nba.decide.eligibility.contact import lookback_s, reads_answers
+from bandit_nba.decide.eligibility.history import Contact, PastContacts
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.history import Contact, PastContacts
-from bandit_nba.decide.reasons import reasons_of
+from bandit_nba.decide.explain.reasons import reasons_of
 from bandit_nba.decide.record import DecisionRecord, Versions, records
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.errors import ModelError
@@ -29,8 +29,8 @@ from bandit_nba.online.messages import DecisionRequest
 from bandit_nba.online.recent_contacts import RecentContacts
 from bandit_nba.store import customers as customer_store
 from bandit_nba.store.asking import profiles_and_versions
-from bandit_nba.store.bulk import Session
-from bandit_nba.store.contacts import Needs, reached
+from bandit_nba.store.driver.bulk import Session
+from bandit_nba.store.log.contacts import Needs, reached
 from bandit_nba.workspace import Workspace
 
 log = logging.getLogger("nba.decider")

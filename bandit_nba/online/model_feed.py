@@ -1,7 +1,8 @@
 """The model that serves: looked for in the background, verified, and swapped in between two batches.
 
-Which model that is to be says the registry (see `store.serving`): the newest, or one that somebody chose. Every replica
-asks at least every `MOST_BETWEEN_S`, whatever `poll_every` says: a model is rolled back everywhere in under 5 s.
+Which model that is to be says the registry (see `store.registry.serving`): the newest, or one that somebody chose.
+Every replica asks at least every `MOST_BETWEEN_S`, whatever `poll_every` says: a model is rolled back everywhere in
+under 5 s.
 
 A model that gives scores which are no numbers has passed every check before and still cannot be trusted: the safe
 policy has answered for it by then (see `making`). The replica takes the model before at once, and tells the registry,
@@ -18,8 +19,8 @@ from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.errors import ModelError, NbaError, StoreError
 from bandit_nba.learn.guard import Demands
 from bandit_nba.online.repeat import Repeat
-from bandit_nba.store import models, serving
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import models, serving
 
 log = logging.getLogger("nba.models")
 

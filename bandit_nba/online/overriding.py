@@ -11,11 +11,11 @@ from bandit_nba.errors import IdConflictError, InputError, RefusedError, Unknown
 from bandit_nba.online.answering import moment
 from bandit_nba.online.messages import OverrideAnswer, OverrideRequest
 from bandit_nba.settings import nearest
-from bandit_nba.store import decisions as decision_store
-from bandit_nba.store import overrides
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import stamp
-from bandit_nba.store.overrides import Override
+from bandit_nba.store.learner.learning import stamp
+from bandit_nba.store.log import decisions as decision_store
+from bandit_nba.store.log import overrides
+from bandit_nba.store.log.overrides import Override
 
 EMPLOYEE = "\x00employee\x00"
 """Goes before an employee's id, so that nobody can tell an employee from a customer by pseudonym; no id can hold it."""

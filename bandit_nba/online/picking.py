@@ -3,16 +3,16 @@
 from collections.abc import Callable
 
 from bandit_nba.decide.record import DecisionRecord
-from bandit_nba.decide.slate_log import LoggedSlate, decoded
+from bandit_nba.decide.slates.log import LoggedSlate, decoded
 from bandit_nba.errors import IdConflictError, InputError, RefusedError, UnknownIdError
 from bandit_nba.online.answering import moment
 from bandit_nba.online.messages import PickAnswer, PickRequest
 from bandit_nba.online.overriding import refuse_late
 from bandit_nba.settings import nearest
-from bandit_nba.store import decisions as decision_store
-from bandit_nba.store import overrides, picks
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import stamp
+from bandit_nba.store.learner.learning import stamp
+from bandit_nba.store.log import decisions as decision_store
+from bandit_nba.store.log import overrides, picks
 
 
 class Picking:

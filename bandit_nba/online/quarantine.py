@@ -11,12 +11,13 @@ from bandit_nba.learn.examples import ExampleMaker
 from bandit_nba.learn.learner import lineage_of
 from bandit_nba.learn.log import Poison
 from bandit_nba.online import definitions
-from bandit_nba.store import audit_log, quarantine
-from bandit_nba.store import definitions as store_definitions
+from bandit_nba.store import audit_log
 from bandit_nba.store.archive.restore import Archive
-from bandit_nba.store.bulk import chunks
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import LearningStore
+from bandit_nba.store.driver.bulk import chunks
+from bandit_nba.store.learner import quarantine
+from bandit_nba.store.learner.learning import LearningStore
+from bandit_nba.store.registry import definitions as store_definitions
 from bandit_nba.store.tables import decisions, outcomes
 from bandit_nba.workspace import Workspace
 

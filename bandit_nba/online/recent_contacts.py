@@ -1,7 +1,7 @@
 """The contacts of customers seen lately, so that a customer who comes again costs one look at a version.
 
 Exact, not nearly: what was read is used again only under the same version of the customer's contact state, which
-whoever adds a contact raises in the same transaction (see `store.contacts`), and a decision made from it is written
+whoever adds a contact raises in the same transaction (see `store.log.contacts`), and a decision made from it is written
 only if the version still stands. Rules leave out by themselves what has become too old. Rules that ask for answers too
 are not served from here: an answer may be collected by a replica whose catalogue does not ask for any yet.
 """
@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from bandit_nba.decide.history import Contact
-from bandit_nba.store import contacts as contact_store
-from bandit_nba.store.bulk import Session
-from bandit_nba.store.contacts import Needs
+from bandit_nba.decide.eligibility.history import Contact
+from bandit_nba.store.driver.bulk import Session
+from bandit_nba.store.log import contacts as contact_store
+from bandit_nba.store.log.contacts import Needs
 
 MOST_CUSTOMERS = 10_000
 KEPT_S = 60.0

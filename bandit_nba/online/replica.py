@@ -13,7 +13,7 @@ from typing import ParamSpec, Self, TypeVar
 
 import sqlalchemy as sa
 
-from bandit_nba.decide.labels import Language
+from bandit_nba.decide.explain.labels import Language
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import NbaError, RefusedError, StoreBusyError, UnknownIdError
 from bandit_nba.learn.guard import Demands
@@ -43,12 +43,12 @@ from bandit_nba.online.profiles import ProfileBook
 from bandit_nba.online.punctual import Punctual
 from bandit_nba.online.under_way import Answered, Pending
 from bandit_nba.online.watching import Timed
-from bandit_nba.store import contacts as contact_store
-from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.database import Database
 from bandit_nba.store.group_commit import GroupCommit
-from bandit_nba.store.learning import stamp
+from bandit_nba.store.learner.learning import stamp
+from bandit_nba.store.log import contacts as contact_store
+from bandit_nba.store.log import decisions as decision_store
 from bandit_nba.store.steady import steady
 from bandit_nba.store.tables import meta
 from bandit_nba.workspace import Workspace

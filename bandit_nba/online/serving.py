@@ -13,10 +13,11 @@ from bandit_nba.decide.policy import Policy
 from bandit_nba.errors import ModelError, RefusedError
 from bandit_nba.learn.guard import Demands
 from bandit_nba.online import definitions
-from bandit_nba.store import audit_log, models, serving
-from bandit_nba.store import definitions as definition_store
+from bandit_nba.store import audit_log
 from bandit_nba.store.database import Database
-from bandit_nba.store.serving import Change, What
+from bandit_nba.store.registry import definitions as definition_store
+from bandit_nba.store.registry import models, serving
+from bandit_nba.store.registry.serving import Change, What
 from bandit_nba.workspace import Workspace
 
 LOOK_BACK = 20

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bandit_nba.catalogue import Arm
 from bandit_nba.decide.batch import Slate
-from bandit_nba.decide.reasons import Reason
+from bandit_nba.decide.explain.reasons import Reason
 from bandit_nba.online.messages import FilledSlot, RankedArm, ReasonGiven
 
 

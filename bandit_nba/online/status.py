@@ -9,10 +9,12 @@ import sqlalchemy as sa
 from bandit_nba.learn.manifest import Manifest
 from bandit_nba.online.answering import moment
 from bandit_nba.online.messages import Message
-from bandit_nba.store import customers, decisions, models, outcome_counts, outcomes, serving
+from bandit_nba.store import customers
 from bandit_nba.store.database import Database
-from bandit_nba.store.decisions import DecisionCounts
-from bandit_nba.store.serving import Change, Quarantined
+from bandit_nba.store.log import decisions, outcome_counts, outcomes
+from bandit_nba.store.log.decisions import DecisionCounts
+from bandit_nba.store.registry import models, serving
+from bandit_nba.store.registry.serving import Change, Quarantined
 from bandit_nba.store.tables import decisions as decision_table
 from bandit_nba.store.tables import leases as lease_table
 

@@ -19,14 +19,14 @@ from bandit_nba.learn.registry import Lineage
 from bandit_nba.learn.retrain import By, Retraining
 from bandit_nba.online import definitions
 from bandit_nba.settings import version_of
-from bandit_nba.store import definitions as store_definitions
 from bandit_nba.store.alone import alone
 from bandit_nba.store.archive.restore import Archive
-from bandit_nba.store.beside import Task, helping
 from bandit_nba.store.database import Database
-from bandit_nba.store.definitions import Kind
-from bandit_nba.store.learning import LearningStore
-from bandit_nba.store.training import FrozenIds, keep
+from bandit_nba.store.learner.beside import Task, helping
+from bandit_nba.store.learner.learning import LearningStore
+from bandit_nba.store.learner.training import FrozenIds, keep
+from bandit_nba.store.registry import definitions as store_definitions
+from bandit_nba.store.registry.definitions import Kind
 from bandit_nba.workspace import Workspace
 
 FOLDER = "training"

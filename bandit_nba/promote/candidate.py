@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from bandit_nba.decide.acting import Situation
-from bandit_nba.decide.arbitrate import RewardUnit
 from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.choice.arbitrate import RewardUnit
 from bandit_nba.decide.columns import Facts, Floats
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.policy import Policy

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from bandit_nba.decide.explore import full_support
+from bandit_nba.decide.choice.explore import full_support
 from bandit_nba.decide.policy import Policy
 from bandit_nba.errors import InputError, StoreError
 from bandit_nba.evaluate.gate import Verdict

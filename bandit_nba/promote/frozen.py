@@ -7,7 +7,7 @@ import numpy as np
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.decide.columns import Bools, Floats
-from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.features.featuriser import Featuriser
 from bandit_nba.decide.policy import Policy
 from bandit_nba.decide.scoring import FeatureRows, NoModel, Scorer
 from bandit_nba.errors import RefusedError
@@ -18,8 +18,8 @@ from bandit_nba.learn.ensemble import Ensemble
 from bandit_nba.learn.manifest import Manifest
 from bandit_nba.learn.options import vw_arguments
 from bandit_nba.promote.reading import Reading
-from bandit_nba.store import models
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import models
 from bandit_nba.workspace import Workspace
 
 JUDGED_SHARE = 0.25

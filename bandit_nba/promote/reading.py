@@ -12,10 +12,10 @@ from bandit_nba.decide.policy import Policy
 from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.evaluate.stored import read_whole
 from bandit_nba.learn.manifest import Manifest
-from bandit_nba.store import definitions as stored_definitions
-from bandit_nba.store import models
 from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import definitions as stored_definitions
+from bandit_nba.store.registry import models
 from bandit_nba.workspace import Workspace
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from bandit_nba.catalogue import Catalogue, FactSchema
 from bandit_nba.catalogue.action import NO_ACTION
+from bandit_nba.decide.choice.weighing import Arbitration, Lever
 from bandit_nba.decide.policy import Exploration, FeatureSettings, Learning, Policy
-from bandit_nba.decide.weighing import Arbitration, Lever
 
 T = TypeVar("T")
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import msgspec
 
 from bandit_nba.catalogue.facts import FactValue
-from bandit_nba.store import contacts, definitions, learning
 from bandit_nba.store import customers as customer_store
-from bandit_nba.store.bulk import Session, backend_of, fetched
+from bandit_nba.store.driver.bulk import Session, backend_of, fetched
+from bandit_nba.store.learner import learning
+from bandit_nba.store.log import contacts
+from bandit_nba.store.registry import definitions
 
 _ASKING = """\
 SELECT keys.value, customers.profile, contact_versions.version FROM json_each(?) AS keys

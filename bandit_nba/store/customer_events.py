@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bandit_nba.store.outcomes import Receipt
+from bandit_nba.store.log.outcomes import Receipt
 from bandit_nba.store.tables import customer_events
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bandit_nba.catalogue.facts import FactValue
-from bandit_nba.store.bulk import Session, select_in
+from bandit_nba.store.driver.bulk import Session, select_in
 from bandit_nba.store.tables import customers
 
 Profile = Mapping[str, FactValue]

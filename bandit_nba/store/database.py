@@ -13,9 +13,10 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from bandit_nba.errors import SettingsError, StoreBusyError, StoreError
-from bandit_nba.store import failure, schema, sqlite
-from bandit_nba.store.straight import Straight
-from bandit_nba.store.turns import Turns
+from bandit_nba.store import schema
+from bandit_nba.store.driver import failure, sqlite
+from bandit_nba.store.driver.straight import Straight
+from bandit_nba.store.driver.turns import Turns
 
 BUSY_S = 10.0
 """How long a transaction waits for its turn before it is refused with `StoreBusyError`."""
@@ -82,7 +83,7 @@ class Database:
             sqlite.prepare_file(Path(where), create=create)
             engines = {"reader": sqlite.reader(parsed, busy_s=BUSY_S), "writer": sqlite.writer(parsed, busy_s=BUSY_S)}
             return cls(where=where, is_lost=sqlite.is_lost, **engines)
-        from bandit_nba.store import postgresql  # its driver takes time to load
+        from bandit_nba.store.driver import postgresql  # its driver takes time to load
 
         engines = {
             "reader": postgresql.reader(parsed, busy_s=BUSY_S),

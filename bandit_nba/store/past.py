@@ -3,20 +3,21 @@
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from bandit_nba.decide.recompute import DefinitionKind
+from bandit_nba.decide.audit.recompute import DefinitionKind
+from bandit_nba.decide.choice.salt import Salt
 from bandit_nba.decide.record import DecisionRecord
-from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.learn.guard import verified
-from bandit_nba.store import decisions, definitions, models
 from bandit_nba.store.archive.restore import NO_ARCHIVE, Archive
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import decisions
+from bandit_nba.store.registry import definitions, models
 
 PAGE = 5_000
 
 
 class StoredPast:
-    """`decide.recompute.Source` over a database and the workspace's salts."""
+    """`decide.audit.recompute.Source` over a database and the workspace's salts."""
 
     def __init__(self, database: Database, salts: Mapping[str, Salt]) -> None:
         self._database = database

@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.contact_rules import outcome_problems
-from bandit_nba.decide.arbitrate import Arbiter
-from bandit_nba.decide.explore import full_support
-from bandit_nba.decide.feature_names import check_settings
-from bandit_nba.decide.features import Featuriser
-from bandit_nba.decide.mixture import check_mixture
+from bandit_nba.decide.choice.arbitrate import Arbiter
+from bandit_nba.decide.choice.explore import full_support
+from bandit_nba.decide.choice.mixture import check_mixture
+from bandit_nba.decide.choice.prior import DEFAULT
+from bandit_nba.decide.choice.safe import check_safe
+from bandit_nba.decide.features.featuriser import Featuriser
+from bandit_nba.decide.features.names import check_settings
 from bandit_nba.decide.policies.declared import declared_baseline
 from bandit_nba.decide.policy import Policy
-from bandit_nba.decide.prior import DEFAULT
-from bandit_nba.decide.safe import check_safe
 from bandit_nba.errors import NbaError, SettingsError
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.options import linear_form

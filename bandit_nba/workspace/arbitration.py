@@ -9,8 +9,8 @@ import msgspec
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.load import epoch
+from bandit_nba.decide.choice.weighing import CHANNEL, Arbitration, ContextWeight, TimedValue
 from bandit_nba.decide.policy import Policy
-from bandit_nba.decide.weighing import CHANNEL, Arbitration, ContextWeight, TimedValue
 from bandit_nba.errors import SettingsError
 from bandit_nba.settings import Settings, convert, nearest, read_table
 

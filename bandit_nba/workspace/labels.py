@@ -5,8 +5,8 @@ from pathlib import Path
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.action import NO_ACTION
-from bandit_nba.decide.labels import LANGUAGES, Dictionary
-from bandit_nba.decide.weighing import CHANNEL
+from bandit_nba.decide.choice.weighing import CHANNEL
+from bandit_nba.decide.explain.labels import LANGUAGES, Dictionary
 from bandit_nba.settings import load, nearest
 
 LABELS_FILE = "labels.toml"

@@ -9,9 +9,9 @@ from typing import TypeVar
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.load import catalogue_problems
 from bandit_nba.catalogue.rules import CompiledRules, compile_rules, rule_problems
-from bandit_nba.decide.labels import Dictionary
+from bandit_nba.decide.choice.salt import Salt
+from bandit_nba.decide.explain.labels import Dictionary
 from bandit_nba.decide.policy import Policy
-from bandit_nba.decide.salt import Salt
 from bandit_nba.errors import NbaError, SettingsError
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.settings import convert, problems, read_table

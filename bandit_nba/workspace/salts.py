@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bandit_nba.decide.salt import Salt
+from bandit_nba.decide.choice.salt import Salt
 from bandit_nba.errors import SettingsError
 from bandit_nba.settings import Settings, load, nearest
 

@@ -12,11 +12,11 @@ import numpy as np
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.choice.salt import Salt
 from bandit_nba.decide.columns import Coded, Column, Facts
+from bandit_nba.decide.eligibility.history import History
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.history import History
 from bandit_nba.decide.policy import Exploration, FeatureSettings, Learning, Number, Policy
-from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.learn.compile import CompiledScorer
 from bandit_nba.learn.vowpal import VowpalRegressor

@@ -12,15 +12,16 @@ import msgspec
 import numpy as np
 
 from bandit_nba.catalogue import Catalogue
-from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.features.featuriser import Featuriser
 from bandit_nba.decide.policy import FeatureSettings, Learning, Policy
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.learn.definition import OutcomeReward, RewardDefinition
 from bandit_nba.learn.join import Outcomes, Windows
 from bandit_nba.learn.log import LoggedBatch
-from bandit_nba.store import decisions, definitions, outcomes
 from bandit_nba.store.database import Database
-from bandit_nba.store.outcomes import Outcome
+from bandit_nba.store.log import decisions, outcomes
+from bandit_nba.store.log.outcomes import Outcome
+from bandit_nba.store.registry import definitions
 
 CATEGORIES, NUMBERS, VALUES, ARMS = 7, 3, 10, 10
 START_S, WAIT_S = 1_000.0, 60.0

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from bandit_nba.store.beside import Beside
 from bandit_nba.store.database import Database, sqlite_url
+from bandit_nba.store.learner.beside import Beside
 from experiments.bench.learn_events import store
 from experiments.bench.learn_ways import bulk, from_store
 

@@ -12,10 +12,10 @@ from bandit_nba.learn.log import LoggedBatch
 from bandit_nba.learn.options import vw_arguments
 from bandit_nba.learn.retrain import By, Retraining
 from bandit_nba.learn.vowpal import VowpalRegressor
-from bandit_nba.store.beside import Beside, Task, helping
 from bandit_nba.store.database import Database, sqlite_url
-from bandit_nba.store.learning import LearningStore
-from bandit_nba.store.training import FrozenIds, keep
+from bandit_nba.store.learner.beside import Beside, Task, helping
+from bandit_nba.store.learner.learning import LearningStore
+from bandit_nba.store.learner.training import FrozenIds, keep
 from experiments.bench.learn_events import CATALOGUE, POLICY, REWARDS
 from experiments.bench.peer_vowpal import driven
 

@@ -23,9 +23,9 @@ import msgspec
 import numpy as np
 
 from bandit_nba.decide.record import DecisionRecord
-from bandit_nba.store import decisions
 from bandit_nba.store.database import Database, sqlite_url
 from bandit_nba.store.group_commit import GroupCommit
+from bandit_nba.store.log import decisions
 
 ARMS, FACTS, CUSTOMERS = 20, 15, 5_000
 ROWS = {"single": 400, "1": 400, "16": 3_000, "256": 8_000}  # a round's, by clients; "single": one commit per decision

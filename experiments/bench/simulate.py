@@ -16,9 +16,9 @@ from threadpoolctl import threadpool_limits
 
 import simulators.gymnasium_env  # noqa: F401 - registers the environments
 from bandit_nba.catalogue.rules import compile_rules
+from bandit_nba.decide.choice.salt import Salt
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.policy import Exploration, FeatureSettings, Learning, Number, Policy
-from bandit_nba.decide.salt import Salt
 from bandit_nba.learn.compile import CompiledScorer
 from bandit_nba.learn.vowpal import VowpalRegressor
 from simulators import make

@@ -14,8 +14,9 @@ from bandit_nba.evaluate.log import LoggedDecisions
 from bandit_nba.evaluate.policies import JudgedPolicy, Learned, LoggingPolicy, Uniform
 from bandit_nba.evaluate.stored import read_log
 from bandit_nba.learn.guard import verified
-from bandit_nba.store import models, tables
+from bandit_nba.store import tables
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import models
 from bandit_nba.workspace import Workspace
 from simulators.drive import Played
 from simulators.telco import TelcoWorld

@@ -23,7 +23,7 @@ from bandit_nba.promote.files import install
 from bandit_nba.promote.policy_file import policy_toml
 from bandit_nba.settings import seconds
 from bandit_nba.store import audit_log
-from bandit_nba.store import definitions as definition_store
+from bandit_nba.store.registry import definitions as definition_store
 from bandit_nba.workspace.agreement import policy_problems
 from serve.endpoint import Call, Reply
 from serve.personalizer.admin_wire import PolicyContract, ServiceConfiguration

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bandit_nba.catalogue.facts import FactSchema
-from bandit_nba.decide.feature_names import OF_ARMS
+from bandit_nba.decide.features.names import OF_ARMS
 from bandit_nba.decide.inline import MOST_FEATURES
 from bandit_nba.errors import InputError
 

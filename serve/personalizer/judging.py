@@ -26,8 +26,8 @@ from bandit_nba.evaluate.stored import read_log
 from bandit_nba.learn.manifest import Manifest
 from bandit_nba.online.replica import Replica
 from bandit_nba.promote.frozen import fits
-from bandit_nba.store import models
 from bandit_nba.store.archive.restore import Archive
+from bandit_nba.store.registry import models
 from serve.personalizer.admin_wire import Source, Summary
 
 BUCKET_S = 300.0

@@ -17,8 +17,8 @@ from bandit_nba.learn.parts import taken_apart
 from bandit_nba.online import serving
 from bandit_nba.online.answering import moment
 from bandit_nba.online.replica import Replica
-from bandit_nba.store import models as model_store
-from bandit_nba.store import serving as serving_store
+from bandit_nba.store.registry import models as model_store
+from bandit_nba.store.registry import serving as serving_store
 from bandit_nba.store.tables import decisions
 from serve.endpoint import OCTETS, Call, Reply
 from serve.personalizer.admin_wire import DateRange, LogProperties, ModelProperties

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 
 from bandit_nba.decide.columns import Floats
-from bandit_nba.decide.explain import Additive
-from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.explain.why import Additive
+from bandit_nba.decide.features.featuriser import Featuriser
 from bandit_nba.decide.inline import arms_of, decoded
 from bandit_nba.errors import RefusedError
 from bandit_nba.online.replica import Replica

@@ -12,7 +12,7 @@ from bandit_nba.online.answering import moment
 from bandit_nba.online.messages import CustomerProfile, DecisionKind, FactValue, Id, Message
 from bandit_nba.online.replica import Replica
 from bandit_nba.store import customers as customer_store
-from bandit_nba.store import decisions as decision_store
+from bandit_nba.store.log import decisions as decision_store
 from serve import problem as problems
 from serve.cursor import PAGING, cursor, cut, limit_of, position
 from serve.endpoint import JSON, MIB, NDJSON, Call, Operation, Reply

@@ -5,9 +5,9 @@ from typing import cast
 
 import msgspec
 
-from bandit_nba.decide import slate_log
-from bandit_nba.decide.labels import LANGUAGES, Language
+from bandit_nba.decide.explain.labels import LANGUAGES, Language
 from bandit_nba.decide.record import DecisionRecord, logged
+from bandit_nba.decide.slates import log as slate_log
 from bandit_nba.errors import UnknownIdError
 from bandit_nba.online.answering import moment
 from bandit_nba.online.explaining import ExplanationAnswer

@@ -13,9 +13,9 @@ from bandit_nba.online import serving
 from bandit_nba.online.answering import moment
 from bandit_nba.online.messages import NO_CONTROL, Message
 from bandit_nba.online.replica import Replica
-from bandit_nba.store import models as model_store
-from bandit_nba.store import serving as serving_store
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import models as model_store
+from bandit_nba.store.registry import serving as serving_store
 from serve import problem as problems
 from serve.cursor import PAGING, cursor, cut, limit_of, position
 from serve.endpoint import Call, Operation, Reply

@@ -25,10 +25,12 @@ from bandit_nba.learn.join import matures_at
 from bandit_nba.learn.learner import Learner
 from bandit_nba.online.answering import Deadlines, bodies
 from bandit_nba.online.definitions import register
-from bandit_nba.store import decisions, models, outcome_counts, outcomes, tables
-from bandit_nba.store.bulk import execute_many
+from bandit_nba.store import tables
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import LearningStore
+from bandit_nba.store.driver.bulk import execute_many
+from bandit_nba.store.learner.learning import LearningStore
+from bandit_nba.store.log import decisions, outcome_counts, outcomes
+from bandit_nba.store.registry import models
 from bandit_nba.workspace import Workspace, open_workspace
 from simulators.journey.state import State
 from simulators.journey.world import JourneyWorld

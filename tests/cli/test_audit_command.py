@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from click.testing import Result
 
 from bandit_nba.decide.columns import Coded, Facts
-from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.features.featuriser import Featuriser
 from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.learn.examples import Examples
 from bandit_nba.learn.options import vw_arguments
@@ -19,9 +19,9 @@ from bandit_nba.learn.sparse import SparseWeights
 from bandit_nba.online.decider import Decider
 from bandit_nba.online.definitions import register
 from bandit_nba.online.messages import DecisionRequest
-from bandit_nba.store import models
 from bandit_nba.store.database import Database
 from bandit_nba.store.past import past_records
+from bandit_nba.store.registry import models
 from bandit_nba.store.tables import decisions
 from bandit_nba.workspace import Workspace, init_workspace, open_workspace
 from tests import command

@@ -6,8 +6,9 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from bandit_nba.store import audit_log, models, serving
+from bandit_nba.store import audit_log
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import models, serving
 from bandit_nba.store.tables import models as table
 from tests.command import nba
 from tests.learn import tiny_world as world

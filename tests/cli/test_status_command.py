@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from bandit_nba.store import outcome_counts
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import outcome_counts
 from bandit_nba.workspace import init_workspace, open_workspace
 from tests import command
 from tests.learn import tiny_world as world

@@ -16,8 +16,8 @@ from click.testing import Result
 
 from bandit_nba.online import definitions
 from bandit_nba.online.learning_loop import LearningLoop
-from bandit_nba.store import models, serving
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import models, serving
 from bandit_nba.workspace import open_workspace
 from tests import command
 from tests.learn import tiny_world as world
@@ -123,7 +123,7 @@ def test_killed_with_9_it_goes_on_and_ends_the_same(workspace: Path, by: str) ->
 
 
 WITH_HELPER = (
-    "import sys; from bandit_nba.store import beside; beside.WORTH = 0; from bandit_nba.cli import main; main()"
+    "import sys; from bandit_nba.store.learner import beside; beside.WORTH = 0; from bandit_nba.cli import main; main()"
 )
 
 

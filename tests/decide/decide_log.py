@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from bandit_nba.decide.audit import AuditResult, audit
+from bandit_nba.decide.audit.recompute import DefinitionKind
+from bandit_nba.decide.audit.run import AuditResult, audit
 from bandit_nba.decide.batch import Decisions
+from bandit_nba.decide.choice.salt import Salt
 from bandit_nba.decide.policy import Policy
-from bandit_nba.decide.recompute import DefinitionKind
 from bandit_nba.decide.record import DecisionRecord, Versions, records
-from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.scoring import Scorer
 from bandit_nba.errors import UnknownIdError
 from bandit_nba.settings import version_of

@@ -5,10 +5,10 @@ import numpy as np
 from bandit_nba.catalogue import Action, Catalogue, Group, Rules, Treatment
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.choice.salt import Salt
 from bandit_nba.decide.columns import Coded, Facts, Floats
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.policy import Arbitration, Exploration, FeatureSettings, Number, Policy
-from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.scoring import FeatureRows
 
 SALT = Salt(id="s1", key=bytes(range(32)))

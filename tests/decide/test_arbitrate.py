@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandit_nba.catalogue import Action, Arm, Catalogue
-from bandit_nba.decide.arbitrate import Arbiter, RewardUnit, priorities
+from bandit_nba.decide.choice.arbitrate import Arbiter, RewardUnit, priorities
+from bandit_nba.decide.choice.weighing import Arbitration, ContextWeight, Lever, Strengths, TimedValue
 from bandit_nba.decide.columns import Coded, Facts
-from bandit_nba.decide.weighing import Arbitration, ContextWeight, Lever, Strengths, TimedValue
 from bandit_nba.errors import SettingsError
 
 gains = st.floats(-1e6, 1e6)

@@ -6,11 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from bandit_nba.decide.audit import ALARM, AuditResult, audit
-from bandit_nba.decide.eligibility import eligible
+from bandit_nba.decide.audit.run import ALARM, AuditResult, audit
+from bandit_nba.decide.choice.sample import draw
+from bandit_nba.decide.eligibility.stages import eligible
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.record import DecisionRecord
-from bandit_nba.decide.sample import draw
 from tests.decide import decide_world as world
 from tests.decide.decide_log import REWARD_VERSION, Memory, audited, logged_as
 
@@ -97,7 +97,7 @@ class TestTrueLogs:
 
     def test_many_chunks_count_as_one(self, log: list[DecisionRecord], monkeypatch: pytest.MonkeyPatch) -> None:
         whole = audited(log)
-        monkeypatch.setattr("bandit_nba.decide.audit.ROWS_PER_CHUNK", 37)
+        monkeypatch.setattr("bandit_nba.decide.audit.run.ROWS_PER_CHUNK", 37)
         told: list[int] = []
 
         found = audit(log, Memory(), rng=np.random.default_rng(0), progress=told.append)

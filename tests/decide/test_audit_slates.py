@@ -10,7 +10,7 @@ from msgspec.structs import replace as replace_struct
 
 from bandit_nba.decide import inline
 from bandit_nba.decide.record import DecisionRecord
-from bandit_nba.decide.slate_log import LoggedPlace, LoggedSlate, decoded, encoded
+from bandit_nba.decide.slates.log import LoggedPlace, LoggedSlate, decoded, encoded
 from bandit_nba.decide.wanted import Slot, Wanted, ranking
 from tests.decide import decide_world as world
 from tests.decide.decide_log import REWARD_VERSION, audited, logged_as

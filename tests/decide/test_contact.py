@@ -13,10 +13,10 @@ from bandit_nba.catalogue import Action, Catalogue, ContactRule, Group, Treatmen
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.batch import Requests
 from bandit_nba.decide.columns import Coded, Facts
-from bandit_nba.decide.contact import contact_removals, lookback_s
-from bandit_nba.decide.eligibility import eligible
+from bandit_nba.decide.eligibility.contact import contact_removals, lookback_s
+from bandit_nba.decide.eligibility.history import Contact, GivenRemovals, History
+from bandit_nba.decide.eligibility.stages import eligible
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.history import Contact, GivenRemovals, History
 from bandit_nba.decide.policy import Exploration, Policy
 from bandit_nba.decide.scoring import NoModel
 from tests.decide.decide_world import SALT

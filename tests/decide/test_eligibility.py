@@ -13,10 +13,10 @@ from bandit_nba.catalogue import Action, Arm, Catalogue, Group, Rules, Treatment
 from bandit_nba.catalogue.facts import FactKind, FactValue
 from bandit_nba.catalogue.load import epoch
 from bandit_nba.catalogue.rules import STAGES, compile_rules
-from bandit_nba.decide import eligibility_plan
 from bandit_nba.decide.batch import Eligibility, Requests
 from bandit_nba.decide.columns import Coded, Facts
-from bandit_nba.decide.eligibility import eligible
+from bandit_nba.decide.eligibility import plan as eligibility_plan
+from bandit_nba.decide.eligibility.stages import eligible
 from bandit_nba.errors import RuleError, SettingsError
 
 SCHEMA: Mapping[str, FactKind] = {

@@ -8,12 +8,12 @@ import pytest
 
 from bandit_nba.catalogue import Action, Catalogue
 from bandit_nba.decide.batch import Decisions, Requests
+from bandit_nba.decide.choice.explore import full_support, probabilities
+from bandit_nba.decide.choice.salt import Salt
+from bandit_nba.decide.choice.sample import ARM, draw, uniforms
 from bandit_nba.decide.columns import Coded, Facts
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.explore import full_support, probabilities
 from bandit_nba.decide.policy import Arbitration, Policy
-from bandit_nba.decide.salt import Salt
-from bandit_nba.decide.sample import ARM, draw, uniforms
 from bandit_nba.decide.scoring import FeatureRows, NoModel
 from bandit_nba.errors import ModelError, SettingsError
 from bandit_nba.learn.compile import CompiledScorer

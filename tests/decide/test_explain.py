@@ -6,11 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from bandit_nba.decide.effects import Apart, effects, fact_of
-from bandit_nba.decide.eligibility import eligible
+from bandit_nba.decide.audit.recompute import Past
+from bandit_nba.decide.eligibility.stages import eligible
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.explain import Explanation, explain, explain_logged
-from bandit_nba.decide.recompute import Past
+from bandit_nba.decide.explain.effects import Apart, effects, fact_of
+from bandit_nba.decide.explain.why import Explanation, explain, explain_logged
 from bandit_nba.decide.record import logged
 from bandit_nba.decide.scoring import NoModel
 from bandit_nba.errors import RefusedError, UnknownIdError

@@ -8,8 +8,8 @@ import vowpal_wabbit_next as vw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bandit_nba.decide.choice.explore import full_support, probabilities, share_explored, squarecb_gamma
 from bandit_nba.decide.columns import Bools, Floats
-from bandit_nba.decide.explore import full_support, probabilities, share_explored, squarecb_gamma
 from bandit_nba.decide.policy import Exploration
 
 KINDS = ("greedy", "epsilon_greedy", "epsilon_decay", "softmax", "squarecb", "thompson", "uniform")

@@ -8,11 +8,11 @@ import pytest
 from bandit_nba.catalogue import Action, Catalogue, Group
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.batch import Eligibility, Removal, Requests
+from bandit_nba.decide.choice.safe import Safe, check_safe
+from bandit_nba.decide.choice.salt import Salt
 from bandit_nba.decide.columns import Coded, Facts
-from bandit_nba.decide.eligibility import LATE, unasked
+from bandit_nba.decide.eligibility.stages import LATE, unasked
 from bandit_nba.decide.fallback import fallback_decisions
-from bandit_nba.decide.safe import Safe, check_safe
-from bandit_nba.decide.salt import Salt
 from bandit_nba.errors import SettingsError
 
 SALT = Salt(id="s1", key=b"0123456789abcdef")

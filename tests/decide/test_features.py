@@ -12,11 +12,11 @@ from vowpal_wabbit_next import TextFormatParser, Workspace
 from bandit_nba.catalogue import Action, Arm, FactSchema, Treatment
 from bandit_nba.catalogue.facts import FactValue
 from bandit_nba.decide.columns import Coded, Facts
-from bandit_nba.decide.features import LIMIT, Featuriser
-from bandit_nba.decide.hashing import CACHE_ENTRIES, ValueHashes, feature_hash, namespace_hash
+from bandit_nba.decide.features.featuriser import LIMIT, Featuriser
+from bandit_nba.decide.features.hashing import CACHE_ENTRIES, ValueHashes, feature_hash, namespace_hash
+from bandit_nba.decide.features.words import WORD, WORDS, words
 from bandit_nba.decide.policy import FeatureSettings, Number
 from bandit_nba.decide.scoring import FeatureRows
-from bandit_nba.decide.words import WORD, WORDS, words
 from bandit_nba.errors import InputError, SettingsError
 
 SCHEMA: FactSchema = {

@@ -10,8 +10,8 @@ from bandit_nba.catalogue.facts import FactValue
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.batch import Requests
 from bandit_nba.decide.columns import Coded, Facts
-from bandit_nba.decide.eligibility import eligible
-from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.eligibility.stages import eligible
+from bandit_nba.decide.features.featuriser import Featuriser
 from bandit_nba.decide.policy import FeatureSettings, Number
 from bandit_nba.decide.scoring import FeatureRows
 

@@ -6,11 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from bandit_nba.decide.arbitrate import priorities
+from bandit_nba.decide.choice.arbitrate import priorities
+from bandit_nba.decide.choice.sample import ARM, draw, uniforms
 from bandit_nba.decide.columns import Bools, Floats
 from bandit_nba.decide.policies.learned import LearnedPolicy
 from bandit_nba.decide.policy import Exploration, Explorer
-from bandit_nba.decide.sample import ARM, draw, uniforms
 from bandit_nba.errors import ModelError
 from tests.decide import decide_world as world
 

@@ -6,7 +6,7 @@ import pytest
 
 from bandit_nba.catalogue import Action, Catalogue, Treatment
 from bandit_nba.decide.batch import Decisions
-from bandit_nba.decide.mandatory import Mandatory
+from bandit_nba.decide.choice.mandatory import Mandatory
 from bandit_nba.decide.policy import Challenger, Exploration, Explorer, Mixture, Policy
 from tests.decide import decide_world as world
 

@@ -10,14 +10,14 @@ import pytest
 
 import bandit_nba.templates
 from bandit_nba.catalogue import Catalogue
-from bandit_nba.decide.audit import audit
+from bandit_nba.decide.audit.run import audit
 from bandit_nba.decide.batch import Decisions, Requests
+from bandit_nba.decide.choice.mixture import Mixed, MixturePolicy, check_mixture, in_words
+from bandit_nba.decide.choice.sample import draw
 from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.mixture import Mixed, MixturePolicy, check_mixture, in_words
 from bandit_nba.decide.policy import Baseline, Challenger, Exploration, Explorer, Mixture, Policy
 from bandit_nba.decide.record import DecisionRecord, logged
-from bandit_nba.decide.sample import draw
 from bandit_nba.errors import SettingsError
 from bandit_nba.settings import parse
 from tests.decide import decide_world as world

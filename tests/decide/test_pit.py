@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bandit_nba.decide.audit import ALARM
+from bandit_nba.decide.audit.pit import BINS, MIN_ROWS, histogram, randomised_pit, uniformity
+from bandit_nba.decide.audit.run import ALARM
+from bandit_nba.decide.choice.sample import draw
 from bandit_nba.decide.columns import Floats
-from bandit_nba.decide.pit import BINS, MIN_ROWS, histogram, randomised_pit, uniformity
-from bandit_nba.decide.sample import draw
 from tests.decide import decide_world as world
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from bandit_nba.catalogue import Action, Catalogue
 from bandit_nba.decide.acting import ActingPolicy, Situation
+from bandit_nba.decide.audit.pit import histogram, randomised_pit, uniformity
 from bandit_nba.decide.batch import Decisions, Requests
 from bandit_nba.decide.columns import Coded, Facts, Floats
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.pit import histogram, randomised_pit, uniformity
 from bandit_nba.decide.policies.beta_thompson import BetaThompsonPolicy
 from bandit_nba.decide.policies.campaign import SegmentCampaign
 from bandit_nba.decide.policies.linear_thompson import LinearThompsonPolicy

@@ -9,11 +9,11 @@ import pytest
 from bandit_nba.catalogue import Action, Catalogue
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.choice.prior import Prior, prior_of, shrinkage
 from bandit_nba.decide.columns import Coded, Facts, Floats
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.explain import explain
+from bandit_nba.decide.explain.why import explain
 from bandit_nba.decide.policy import Exploration, FeatureSettings, Policy
-from bandit_nba.decide.prior import Prior, prior_of, shrinkage
 from bandit_nba.decide.scoring import FeatureRows, NoModel, Scorer
 from bandit_nba.learn.compile import CompiledScorer
 from bandit_nba.learn.vowpal import VowpalRegressor

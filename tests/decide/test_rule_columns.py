@@ -14,8 +14,8 @@ from bandit_nba.catalogue.facts import FactKind, FactValue
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.batch import Requests
 from bandit_nba.decide.columns import Coded, Facts
-from bandit_nba.decide.rule_columns import over_columns
-from bandit_nba.decide.rule_facts import RuleFacts
+from bandit_nba.decide.eligibility.rule_columns import over_columns
+from bandit_nba.decide.eligibility.rule_facts import RuleFacts
 
 SCHEMA: Mapping[str, FactKind] = {
     "age": "number",

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bandit_nba.decide.salt import Salt
-from bandit_nba.decide.sample import ARM, draw, uniforms
+from bandit_nba.decide.choice.salt import Salt
+from bandit_nba.decide.choice.sample import ARM, draw, uniforms
 
 SALT = Salt(id="s1", key=bytes(range(32)))
 MASK = 2**64 - 1

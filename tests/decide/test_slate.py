@@ -10,12 +10,12 @@ from scipy import stats
 
 from bandit_nba.catalogue import Action, Arm, Catalogue, Treatment
 from bandit_nba.decide.batch import Decisions, Requests, Slate
+from bandit_nba.decide.choice.explore import probabilities
+from bandit_nba.decide.choice.sample import ARM, draw, uniforms
 from bandit_nba.decide.columns import Bools, Floats, Ints
-from bandit_nba.decide.exclusions import EVERYWHERE, FIRST_SLOT
-from bandit_nba.decide.explore import probabilities
+from bandit_nba.decide.eligibility.exclusions import EVERYWHERE, FIRST_SLOT
 from bandit_nba.decide.policy import Challenger, Exploration, Explorer, Mixture, Policy
-from bandit_nba.decide.sample import ARM, draw, uniforms
-from bandit_nba.decide.slate import slates
+from bandit_nba.decide.slates.slate import slates
 from bandit_nba.decide.wanted import Slot, Wanted, ranking
 from tests.decide import decide_world as world
 

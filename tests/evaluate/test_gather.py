@@ -10,7 +10,7 @@ from bandit_nba.errors import InputError, RefusedError
 from bandit_nba.evaluate.exclusion import why_left_out
 from bandit_nba.evaluate.gather import Gathering, from_records
 from bandit_nba.evaluate.ids import Ids
-from bandit_nba.store.log_chunk import chunks_of
+from bandit_nba.store.log.chunk import chunks_of
 from tests.evaluate.logs import record
 
 SCHEMA = {"segment": "category", "age": "number", "owned": "set", "senior": "boolean"}

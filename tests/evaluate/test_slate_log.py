@@ -8,13 +8,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from bandit_nba.decide.slate_log import LoggedPlace, LoggedSlate, encoded
+from bandit_nba.decide.slates.log import LoggedPlace, LoggedSlate, encoded
 from bandit_nba.errors import InputError, RefusedError
 from bandit_nba.evaluate.slate_log import judge_slates, logging_policy, read_slates, uniform_places
 from bandit_nba.learn.definition import OutcomeReward, RewardDefinition
-from bandit_nba.store import outcomes
 from bandit_nba.store.database import Database, sqlite_url
-from bandit_nba.store.outcomes import Outcome
+from bandit_nba.store.log import outcomes
+from bandit_nba.store.log.outcomes import Outcome
 from tests.evaluate.logs import record
 from tests.learn.tiny_world import decide
 

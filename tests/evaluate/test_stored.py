@@ -9,9 +9,9 @@ from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate.diagnostics import selection
 from bandit_nba.evaluate.stored import read_log, read_whole
 from bandit_nba.learn.definition import OutcomeReward, RewardDefinition
-from bandit_nba.store import outcomes
 from bandit_nba.store.database import Database, sqlite_url
-from bandit_nba.store.outcomes import Outcome
+from bandit_nba.store.log import outcomes
+from bandit_nba.store.log.outcomes import Outcome
 from tests.evaluate.logs import SCHEMA, record
 from tests.learn.tiny_world import decide
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bandit_nba.store import decisions
 from bandit_nba.store.database import Database, sqlite_url
+from bandit_nba.store.log import decisions
 from experiments.bench import log
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from bandit_nba.store import models
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import models
 from bandit_nba.workspace import open_workspace
 from tests.faults.history import History
 from tests.faults.oracle import lessons

@@ -12,9 +12,9 @@ from bandit_nba.learn.join import counted
 from bandit_nba.learn.options import vw_arguments
 from bandit_nba.learn.registry import Lineage
 from bandit_nba.learn.rewards import rewards
-from bandit_nba.store import models
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import LearningStore
+from bandit_nba.store.learner.learning import LearningStore
+from bandit_nba.store.registry import models
 from bandit_nba.workspace import Workspace
 
 _LEARNED = """

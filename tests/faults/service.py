@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from bandit_nba.store import sqlite as store
+from bandit_nba.store.driver import sqlite as store
 from bandit_nba.workspace import Workspace, open_workspace
 from serve.logs import write_logs
 from tests.faults.shim import attached

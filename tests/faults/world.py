@@ -11,8 +11,8 @@ from typing import Any, Literal, Self
 import sqlalchemy as sa
 
 from bandit_nba.online import serving
-from bandit_nba.store import models
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import models
 from bandit_nba.workspace import open_workspace
 from tests.faults.check import Counts, check
 from tests.faults.history import History

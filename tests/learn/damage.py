@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from bandit_nba.decide.columns import Coded, Facts, Floats
-from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.features.featuriser import Featuriser
 from bandit_nba.errors import ModelError
 from bandit_nba.learn.compile import CompiledScorer
 from bandit_nba.learn.manifest import Manifest, StoredModel

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from bandit_nba.learn.learner import Learner
 from bandit_nba.learn.manifest import Manifest
-from bandit_nba.store import models
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import models
 from tests.learn import tiny_world as world
 from tests.learn.tiny_world import Clock
 

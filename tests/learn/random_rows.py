@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bandit_nba.decide.hashing import feature_hash, namespace_hash
+from bandit_nba.decide.features.hashing import feature_hash, namespace_hash
 from bandit_nba.decide.scoring import FeatureRows
 
 

@@ -9,14 +9,14 @@ import sqlalchemy as sa
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.decide.columns import Coded, Facts
-from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.features.featuriser import Featuriser
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.learn.log import Checkpoint, Claim
 from bandit_nba.learn.manifest import Manifest
 from bandit_nba.learn.vowpal import VowpalRegressor
-from bandit_nba.store import models
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import LearningStore
+from bandit_nba.store.learner.learning import LearningStore
+from bandit_nba.store.registry import models
 from bandit_nba.store.tables import NEVER, decisions
 from tests.learn import tiny_world as world
 from tests.learn.learning_to_the_end import LATE_S, run

@@ -10,8 +10,8 @@ from bandit_nba.catalogue import Action, Catalogue
 from bandit_nba.decide.policy import FeatureSettings, Learning, Policy
 from bandit_nba.errors import SettingsError
 from bandit_nba.learn.manifest import Manifest
-from bandit_nba.store import models
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import models
 from tests.learn import tiny_world as world
 from tests.learn.learning_to_the_end import LATE_S, in_one_go, run
 from tests.learn.tiny_world import CATALOGUE, POLICY, REWARDS, Clock

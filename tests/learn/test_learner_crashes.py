@@ -12,10 +12,10 @@ import pytest
 from bandit_nba.errors import StoreBusyError, StoreError
 from bandit_nba.learn.log import Checkpoint, Claim
 from bandit_nba.learn.manifest import Manifest
-from bandit_nba.store import learning as store_learning
-from bandit_nba.store import models
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import LearningStore
+from bandit_nba.store.learner import learning as store_learning
+from bandit_nba.store.learner.learning import LearningStore
+from bandit_nba.store.registry import models
 from tests.learn import tiny_world as world
 from tests.learn.learning_to_the_end import LATE_S, listing, run
 from tests.learn.tiny_world import Clock

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from bandit_nba.store.backlog import Backlog
+from bandit_nba.store.learner.backlog import Backlog
 from tests.learn import tiny_world as world
 from tests.learn.tiny_world import REWARDS, Clock
 

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from bandit_nba.errors import ModelError, StoreError
 from bandit_nba.learn.manifest import Manifest
 from bandit_nba.learn.vowpal import VowpalRegressor
-from bandit_nba.store import models
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import models
 from bandit_nba.store.tables import NEVER, QUARANTINED, decisions
 from bandit_nba.store.tables import outcomes as outcomes_table
 from tests.learn import tiny_world as world

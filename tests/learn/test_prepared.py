@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from bandit_nba.decide.scoring import FeatureRows
 from bandit_nba.learn.examples import ExampleMaker
 from bandit_nba.learn.prepared import from_bytes, prepared, to_bytes
-from bandit_nba.store.learning import LearningStore
+from bandit_nba.store.learner.learning import LearningStore
 from bandit_nba.store.tables import decisions
 from tests.learn import tiny_world as world
 from tests.learn.tiny_world import CATALOGUE, POLICY, REWARDS, Clock

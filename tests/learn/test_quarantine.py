@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from bandit_nba.errors import RefusedError, UnknownIdError
 from bandit_nba.learn.manifest import Manifest
-from bandit_nba.store import audit_log, quarantine
+from bandit_nba.store import audit_log
 from bandit_nba.store.database import Database
+from bandit_nba.store.learner import quarantine
 from bandit_nba.store.tables import QUARANTINED, RELEASED, decisions
 from tests.learn import tiny_world as world
 from tests.learn.tiny_world import Clock

@@ -6,7 +6,7 @@ import numpy as np
 
 from bandit_nba.learn.manifest import StoredModel
 from bandit_nba.learn.registry import Learned
-from bandit_nba.store import models
+from bandit_nba.store.registry import models
 from tests.learn import tiny_world as world
 from tests.learn.tiny_world import Clock
 

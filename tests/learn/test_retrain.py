@@ -13,10 +13,10 @@ from bandit_nba.errors import ModelError, RefusedError
 from bandit_nba.learn.definition import RewardDefinition
 from bandit_nba.learn.manifest import Manifest
 from bandit_nba.learn.retrain import By
-from bandit_nba.store import models, serving
 from bandit_nba.store.database import Database
+from bandit_nba.store.learner.training import keep
+from bandit_nba.store.registry import models, serving
 from bandit_nba.store.tables import decisions
-from bandit_nba.store.training import keep
 from tests.learn import tiny_world as world
 from tests.learn.tiny_training import CHUNK, LATE_S, training
 from tests.learn.tiny_world import POLICY, REWARDS, Clock

@@ -9,7 +9,7 @@ import pytest
 
 from bandit_nba.catalogue import Catalogue
 from bandit_nba.decide.columns import Coded, Facts
-from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.features.featuriser import Featuriser
 from bandit_nba.decide.policy import FeatureSettings
 from bandit_nba.learn import table
 from bandit_nba.learn.compile import MOST_ARM_SETS, CompiledScorer

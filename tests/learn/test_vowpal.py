@@ -10,7 +10,7 @@ import pytest
 from vowpal_wabbit_next import TextFormatParser, Workspace
 
 from bandit_nba.decide.columns import Floats, Ints
-from bandit_nba.decide.hashing import feature_hash, namespace_hash
+from bandit_nba.decide.features.hashing import feature_hash, namespace_hash
 from bandit_nba.decide.policy import FeatureSettings, Learning
 from bandit_nba.decide.scoring import FeatureRows
 from bandit_nba.errors import InputError, ModelError, SettingsError

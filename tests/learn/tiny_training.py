@@ -10,8 +10,8 @@ from bandit_nba.learn.examples import ExampleMaker
 from bandit_nba.learn.learner import lineage_of
 from bandit_nba.learn.retrain import By, Retraining, Trained
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import LearningStore
-from bandit_nba.store.training import FrozenIds
+from bandit_nba.store.learner.learning import LearningStore
+from bandit_nba.store.learner.training import FrozenIds
 from tests.learn.tiny_world import CATALOGUE, POLICY, REWARDS, Clock
 
 LATE_S = 10_000.0

@@ -15,11 +15,12 @@ from bandit_nba.learn.definition import OutcomeReward, RewardDefinition
 from bandit_nba.learn.learner import Learner
 from bandit_nba.learn.log import LearningLog
 from bandit_nba.learn.manifest import StoredModel
-from bandit_nba.store import decisions as log
-from bandit_nba.store import definitions, models, outcomes
 from bandit_nba.store.database import Database, sqlite_url
-from bandit_nba.store.learning import LearningStore
-from bandit_nba.store.outcomes import Outcome
+from bandit_nba.store.learner.learning import LearningStore
+from bandit_nba.store.log import decisions as log
+from bandit_nba.store.log import outcomes
+from bandit_nba.store.log.outcomes import Outcome
+from bandit_nba.store.registry import definitions, models
 from bandit_nba.store.tables import decisions
 
 SEGMENTS = ("young", "family", "senior")

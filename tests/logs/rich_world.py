@@ -13,9 +13,10 @@ from bandit_nba.decide.scoring import NoModel
 from bandit_nba.learn.join import matures_at
 from bandit_nba.online.definitions import register
 from bandit_nba.online.learning_loop import LearningLoop
-from bandit_nba.store import decisions, models, outcomes
 from bandit_nba.store.database import Database
-from bandit_nba.store.outcomes import Outcome
+from bandit_nba.store.log import decisions, outcomes
+from bandit_nba.store.log.outcomes import Outcome
+from bandit_nba.store.registry import models
 from bandit_nba.workspace import Workspace, open_workspace
 from tests.promote import world
 

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from bandit_nba.evaluate.formats import rows_of
 from bandit_nba.logs.importing import Imported, import_rows
 from bandit_nba.online.definitions import register
-from bandit_nba.store import outcome_counts
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import outcome_counts
 from bandit_nba.workspace import Workspace, open_workspace
 from tests.logs import rich_world
 from tests.postgres import Server

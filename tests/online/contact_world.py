@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from bandit_nba.catalogue import Action, Catalogue, ContactRule, Group
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.salt import Salt
+from bandit_nba.decide.choice.salt import Salt
 from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.online.answering import Answer
 from bandit_nba.online.decider import Decider

@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from bandit_nba.decide.audit import audit
+from bandit_nba.decide.audit.run import audit
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.learn.guard import Demands
@@ -14,8 +14,8 @@ from bandit_nba.online.decider import Decider
 from bandit_nba.online.learning_loop import LearningLoop
 from bandit_nba.online.messages import DecisionAnswer, DecisionRequest, Outcome
 from bandit_nba.online.model_feed import ModelFeed, StoredModels
-from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import decisions as decision_store
 from bandit_nba.store.past import StoredPast, past_records
 from bandit_nba.workspace import Workspace
 from tests.online.clock import Clock

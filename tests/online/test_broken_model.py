@@ -22,10 +22,10 @@ from bandit_nba.online.decider import Decider
 from bandit_nba.online.learning_loop import LearningLoop
 from bandit_nba.online.messages import DecisionAnswer, DecisionRequest, Outcome
 from bandit_nba.online.model_feed import ModelFeed, StoredModels
-from bandit_nba.store import decisions as log
-from bandit_nba.store import models
-from bandit_nba.store import serving as store
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import decisions as log
+from bandit_nba.store.registry import models
+from bandit_nba.store.registry import serving as store
 from bandit_nba.store.tables import models as table
 from bandit_nba.workspace import Workspace
 from tests.online.clock import Clock

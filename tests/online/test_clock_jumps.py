@@ -8,9 +8,9 @@ from bandit_nba.online.decider import Decider
 from bandit_nba.online.learning_loop import LearningLoop
 from bandit_nba.online.messages import DecisionRequest, Outcome
 from bandit_nba.online.model_feed import ModelFeed, StoredModels
-from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import stamp
+from bandit_nba.store.learner.learning import stamp
+from bandit_nba.store.log import decisions as decision_store
 from bandit_nba.store.tables import decisions, outcomes
 from bandit_nba.workspace import Workspace
 from tests.online.clock import START_S, Clock

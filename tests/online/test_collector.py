@@ -9,8 +9,8 @@ from bandit_nba.errors import IdConflictError, InputError, StoreError
 from bandit_nba.online import status
 from bandit_nba.online.collector import Collected, Collector
 from bandit_nba.online.messages import Outcome
-from bandit_nba.store import decisions, outcome_counts
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import decisions, outcome_counts
 from bandit_nba.store.tables import OVERRIDDEN, QUARANTINED, outcomes
 from bandit_nba.workspace import Workspace
 from tests.learn import tiny_world as world

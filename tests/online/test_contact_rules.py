@@ -8,9 +8,9 @@ from bandit_nba.online.answering import Answer
 from bandit_nba.online.collector import Collector
 from bandit_nba.online.decider import ATTEMPTS, Decider
 from bandit_nba.online.messages import Outcome
-from bandit_nba.store import contacts as contact_store
-from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import contacts as contact_store
+from bandit_nba.store.log import decisions as decision_store
 from bandit_nba.workspace import Workspace
 from tests.online.clock import Clock
 from tests.online.contact_world import GROUPS, ON_BOTH, ONCE, Unlearned, arms, ask, decider_of, in_order, under

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from bandit_nba.catalogue import ContactRule
-from bandit_nba.decide.audit import audit
-from bandit_nba.decide.history import Contact
+from bandit_nba.decide.audit.run import audit
+from bandit_nba.decide.eligibility.history import Contact
 from bandit_nba.online import definitions
 from bandit_nba.online.answering import Answer
 from bandit_nba.online.decider import Decider
 from bandit_nba.online.making import Known, Making, contacts_of
-from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import decisions as decision_store
 from bandit_nba.store.past import StoredPast, past_records
 from bandit_nba.workspace import Workspace
 from tests.online.clock import Clock

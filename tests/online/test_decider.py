@@ -17,8 +17,8 @@ from bandit_nba.online.answering import Answer
 from bandit_nba.online.decider import Decider
 from bandit_nba.online.messages import DecisionAnswer, DecisionRequest
 from bandit_nba.store import customers as customer_store
-from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import decisions as decision_store
 from bandit_nba.workspace import Workspace
 from tests.online.clock import START_S, Clock
 from tests.online.customer import KNOWN

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from bandit_nba.decide.labels import Language
+from bandit_nba.decide.explain.labels import Language
 from bandit_nba.errors import RefusedError, UnknownIdError
 from bandit_nba.online import definitions
 from bandit_nba.online.answering import Answer

@@ -11,8 +11,8 @@ from bandit_nba.errors import StoreError
 from bandit_nba.online.answering import Answer
 from bandit_nba.online.messages import DecisionAnswer, DecisionRequest
 from bandit_nba.online.replica import Replica
-from bandit_nba.store import decisions as decision_store
-from bandit_nba.store import sqlite
+from bandit_nba.store.driver import sqlite
+from bandit_nba.store.log import decisions as decision_store
 from bandit_nba.workspace import init_workspace, open_workspace
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from bandit_nba.catalogue import Action, Catalogue
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.audit import audit
+from bandit_nba.decide.audit.run import audit
 from bandit_nba.decide.policy import FeatureSettings
 from bandit_nba.errors import RefusedError, SettingsError, StoreError
 from bandit_nba.online import definitions
@@ -25,8 +25,8 @@ from bandit_nba.online.decider import Decider
 from bandit_nba.online.messages import DecisionAnswer
 from bandit_nba.online.replica import Replica
 from bandit_nba.store.database import Database
-from bandit_nba.store.definitions import catalogue_in_force
 from bandit_nba.store.past import StoredPast, past_records
+from bandit_nba.store.registry.definitions import catalogue_in_force
 from bandit_nba.workspace import Workspace
 from tests.online.clock import Clock
 from tests.online.contact_world import Unlearned, ask, in_order, under

@@ -6,8 +6,8 @@ import pytest
 
 from bandit_nba.online.collector import Collected, Collector
 from bandit_nba.online.messages import Outcome
-from bandit_nba.store import outcomes as outcome_store
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import outcomes as outcome_store
 from bandit_nba.workspace import Workspace
 from tests.online.clock import Clock
 

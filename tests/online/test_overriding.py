@@ -13,11 +13,11 @@ from bandit_nba.online.decider import Decider
 from bandit_nba.online.learning_loop import LearningLoop
 from bandit_nba.online.messages import DecisionRequest, OverrideRequest
 from bandit_nba.online.overriding import Overriding
-from bandit_nba.store import contacts as contact_store
-from bandit_nba.store import decisions as decision_store
-from bandit_nba.store import overrides
-from bandit_nba.store.contacts import Needs
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import contacts as contact_store
+from bandit_nba.store.log import decisions as decision_store
+from bandit_nba.store.log import overrides
+from bandit_nba.store.log.contacts import Needs
 from bandit_nba.store.tables import OVERRIDDEN
 from bandit_nba.store.tables import decisions as table
 from bandit_nba.workspace import Workspace

@@ -17,7 +17,7 @@ from bandit_nba.online.answering import Answer
 from bandit_nba.online.messages import DecisionAnswer, DecisionRequest
 from bandit_nba.online.replica import Replica
 from bandit_nba.online.under_way import Answered
-from bandit_nba.store import sqlite
+from bandit_nba.store.driver import sqlite
 from bandit_nba.store.tables import decisions as table
 from tests.machine import time_lost
 from tests.online.deadlines import (

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from bandit_nba.decide.audit import audit
+from bandit_nba.decide.audit.run import audit
 from bandit_nba.decide.batch import Eligibility, Requests
 from bandit_nba.decide.columns import Floats
 from bandit_nba.decide.record import DecisionRecord
@@ -21,8 +21,8 @@ from bandit_nba.online.messages import DecisionAnswer, DecisionRequest
 from bandit_nba.online.replica import Replica
 from bandit_nba.online.ticket import Ticket
 from bandit_nba.store import customers as customer_store
-from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import decisions as decision_store
 from bandit_nba.store.past import StoredPast, past_records
 from bandit_nba.store.tables import NEVER
 from bandit_nba.store.tables import decisions as table

@@ -8,9 +8,9 @@ import pytest
 from bandit_nba.catalogue import ContactRule
 from bandit_nba.online.decider import Decider
 from bandit_nba.online.recent_contacts import KEPT_S, MOST_CUSTOMERS, RecentContacts
-from bandit_nba.store import contacts as contact_store
-from bandit_nba.store.contacts import Needs
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import contacts as contact_store
+from bandit_nba.store.log.contacts import Needs
 from bandit_nba.workspace import Workspace
 from tests.online.clock import Clock
 from tests.online.contact_world import Unlearned, ask, under

@@ -7,8 +7,8 @@ import numpy as np
 import sqlalchemy as sa
 
 from bandit_nba.catalogue import ContactRule
-from bandit_nba.decide.audit import audit
-from bandit_nba.decide.slate_log import LoggedSlate
+from bandit_nba.decide.audit.run import audit
+from bandit_nba.decide.slates.log import LoggedSlate
 from bandit_nba.online import definitions
 from bandit_nba.online.answering import Answer
 from bandit_nba.online.decider import Decider

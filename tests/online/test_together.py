@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bandit_nba.store import decisions, outcomes
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import decisions, outcomes
 from bandit_nba.store.tables import decisions as table
 from bandit_nba.workspace import Workspace
 from tests.patient import make_patient

@@ -16,9 +16,9 @@ from bandit_nba.online.answering import Answer
 from bandit_nba.online.catalogue_feed import CatalogueFeed
 from bandit_nba.online.decider import Decider
 from bandit_nba.online.messages import DecisionAnswer, DecisionRequest
-from bandit_nba.store import outcomes
 from bandit_nba.store.database import Database
-from bandit_nba.store.outcomes import Outcome
+from bandit_nba.store.log import outcomes
+from bandit_nba.store.log.outcomes import Outcome
 from bandit_nba.workspace import open_workspace
 from tests import command
 from tests.promote import world
@@ -159,7 +159,7 @@ def test_a_policy_that_needs_other_models_waits_for_a_restart(
 def test_a_policy_in_force_that_cannot_be_read_is_left_alone(
     start: Callable[[], Running], caplog: pytest.LogCaptureFixture
 ) -> None:
-    from bandit_nba.store import definitions as stored
+    from bandit_nba.store.registry import definitions as stored
 
     running = start()
     with running.database.write() as connection:

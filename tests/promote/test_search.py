@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bandit_nba.cli.ray_spread import OnRay
+from bandit_nba.decide.choice.weighing import Arbitration, Lever
 from bandit_nba.decide.policy import Exploration, Policy
-from bandit_nba.decide.weighing import Arbitration, Lever
 from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate import estimate_difference
 from bandit_nba.evaluate.diagnostics import Finding

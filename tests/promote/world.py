@@ -13,9 +13,9 @@ from bandit_nba.decide.record import records
 from bandit_nba.decide.scoring import NoModel, Scorer
 from bandit_nba.learn.join import matures_at
 from bandit_nba.online.definitions import register
-from bandit_nba.store import decisions, outcomes
 from bandit_nba.store.database import Database
-from bandit_nba.store.outcomes import Outcome
+from bandit_nba.store.log import decisions, outcomes
+from bandit_nba.store.log.outcomes import Outcome
 from bandit_nba.workspace import Workspace, init_workspace, open_workspace
 
 START_S = 1_700_000_000.0

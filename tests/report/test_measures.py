@@ -9,9 +9,9 @@ from bandit_nba.promote.reading import Reading
 from bandit_nba.report.build import build
 from bandit_nba.report.measures import Measure, measures
 from bandit_nba.report.metrics import metrics, worse
-from bandit_nba.store import outcomes
 from bandit_nba.store.database import Database
-from bandit_nba.store.outcomes import Outcome
+from bandit_nba.store.log import outcomes
+from bandit_nba.store.log.outcomes import Outcome
 from bandit_nba.workspace import Workspace, open_workspace
 from tests.evaluate.logs import ARMS, SCHEMA, sampled
 from tests.promote import world

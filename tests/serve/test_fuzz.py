@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bandit_nba.decide.record import logged
 from bandit_nba.online.replica import Replica
-from bandit_nba.store import decisions as decision_store
+from bandit_nba.store.log import decisions as decision_store
 from bandit_nba.store.tables import decisions, outcomes
 from bandit_nba.workspace import init_workspace, open_workspace
 from serve.app import create_app

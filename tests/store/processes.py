@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from conftest import record
 
 from bandit_nba.decide.record import DecisionRecord
-from bandit_nba.store import decisions
 from bandit_nba.store.database import Database
 from bandit_nba.store.group_commit import GroupCommit
+from bandit_nba.store.log import decisions
 from bandit_nba.store.migrate import migrate
 from bandit_nba.store.tables import definitions
 

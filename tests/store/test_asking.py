@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 from bandit_nba.decide.record import DecisionRecord
-from bandit_nba.store import contacts, customers, definitions
+from bandit_nba.store import customers
 from bandit_nba.store.asking import Held, hold, profiles_and_versions
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import close_horizon
+from bandit_nba.store.learner.learning import close_horizon
+from bandit_nba.store.log import contacts
+from bandit_nba.store.registry import definitions
 
 Make = Callable[..., DecisionRecord]
 

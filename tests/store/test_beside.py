@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from bandit_nba.errors import NbaError
-from bandit_nba.store import beside
-from bandit_nba.store.beside import Beside, Task, helping
 from bandit_nba.store.database import Database, sqlite_url
+from bandit_nba.store.learner import beside
+from bandit_nba.store.learner.beside import Beside, Task, helping
 from bandit_nba.store.tables import decisions
 from tests.learn import tiny_world as world
 from tests.learn.tiny_training import CHUNK, training

@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from bandit_nba.decide.history import Contact
+from bandit_nba.decide.eligibility.history import Contact
 from bandit_nba.decide.record import DecisionRecord
-from bandit_nba.store import contacts, decisions, outcomes, overrides
-from bandit_nba.store.bulk import _listed
-from bandit_nba.store.contacts import Needs, reached
 from bandit_nba.store.database import Database
+from bandit_nba.store.driver.bulk import _listed
+from bandit_nba.store.log import contacts, decisions, outcomes, overrides
+from bandit_nba.store.log.contacts import Needs, reached
 
 Record = Callable[..., DecisionRecord]
 INF = float("inf")

@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from bandit_nba.decide.record import DecisionRecord
-from bandit_nba.store import decisions
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import decisions
 from bandit_nba.store.tables import NEVER, QUARANTINED
 from bandit_nba.store.tables import decisions as table
 

@@ -3,8 +3,8 @@
 import pytest
 
 from bandit_nba.errors import IdConflictError
-from bandit_nba.store import definitions
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import definitions
 
 
 def test_the_same_content_may_be_kept_again_but_no_other(database: Database) -> None:

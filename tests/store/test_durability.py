@@ -4,8 +4,8 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from bandit_nba.store import decisions
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import decisions
 
 Start = Callable[..., "subprocess.Popen[str]"]
 

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import StoreBusyError, StoreError
-from bandit_nba.store import decisions
 from bandit_nba.store.database import Database, sqlite_url
+from bandit_nba.store.log import decisions
 
 Make = Callable[..., DecisionRecord]
 

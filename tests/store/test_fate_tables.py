@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import RefusedError
 from bandit_nba.learn.log import Poison
-from bandit_nba.store import decisions, outcome_counts, outcomes, quarantine
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import close_horizon, teaches, waiting_ids
-from bandit_nba.store.outcomes import Outcome
+from bandit_nba.store.learner import quarantine
+from bandit_nba.store.learner.learning import close_horizon, teaches, waiting_ids
+from bandit_nba.store.log import decisions, outcome_counts, outcomes
+from bandit_nba.store.log.outcomes import Outcome
 from bandit_nba.store.tables import QUARANTINED, RELEASED
 from bandit_nba.store.tables import decisions as table
 

@@ -14,11 +14,12 @@ from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import StoreError
 from bandit_nba.learn.log import START, Checkpoint, Poison
 from bandit_nba.learn.manifest import Manifest, StoredModel
-from bandit_nba.store import decisions as log
-from bandit_nba.store import definitions, models, outcomes
 from bandit_nba.store.database import Database, sqlite_url
-from bandit_nba.store.learning import LearningStore, stamp
-from bandit_nba.store.outcomes import Outcome
+from bandit_nba.store.learner.learning import LearningStore, stamp
+from bandit_nba.store.log import decisions as log
+from bandit_nba.store.log import outcomes
+from bandit_nba.store.log.outcomes import Outcome
+from bandit_nba.store.registry import definitions, models
 from bandit_nba.store.tables import NEVER, decisions
 
 Record = Callable[..., DecisionRecord]

@@ -1,7 +1,7 @@
 """Leases: one holder at a time, and a fence number that a lost lease cannot pass."""
 
 from bandit_nba.store.database import Database
-from bandit_nba.store.leases import Lease, acquire, holds, release
+from bandit_nba.store.learner.leases import Lease, acquire, holds, release
 
 
 def take(database: Database, holder: str, now_s: float) -> Lease | None:

@@ -17,8 +17,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from bandit_nba.errors import StoreError
-from bandit_nba.store import decisions, schema
+from bandit_nba.store import schema
 from bandit_nba.store.database import Database, sqlite_url
+from bandit_nba.store.log import decisions
 from bandit_nba.store.migrate import Migrated, migrate, upgrade
 from bandit_nba.store.tables import metadata
 from tests.postgres import Server

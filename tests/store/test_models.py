@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from bandit_nba.decide.policy import FeatureSettings, Learning
 from bandit_nba.errors import ModelError, UnknownIdError
 from bandit_nba.learn.manifest import Manifest, Probe, StoredModel, Term
-from bandit_nba.store import models
 from bandit_nba.store.database import Database, sqlite_url
+from bandit_nba.store.registry import models
 from bandit_nba.store.tables import models as table
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from bandit_nba.store import outcomes
 from bandit_nba.store.database import Database
-from bandit_nba.store.outcomes import Outcome, Receipt
+from bandit_nba.store.log import outcomes
+from bandit_nba.store.log.outcomes import Outcome, Receipt
 from bandit_nba.store.tables import outcomes as outcomes_table
 
 

@@ -12,11 +12,12 @@ from psycopg import sql
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import StoreBusyError, StoreError
 from bandit_nba.learn.log import START, Checkpoint
-from bandit_nba.store import contacts, decisions, leases, outcomes
 from bandit_nba.store import database as module
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import LearningStore
-from bandit_nba.store.outcomes import Outcome
+from bandit_nba.store.learner import leases
+from bandit_nba.store.learner.learning import LearningStore
+from bandit_nba.store.log import contacts, decisions, outcomes
+from bandit_nba.store.log.outcomes import Outcome
 from tests.postgres import Server
 from tests.store.test_learning import model
 
@@ -56,7 +57,7 @@ def test_a_transaction_held_open_while_later_ones_commit_and_are_learned_is_not_
 
 def test_an_outcome_that_is_not_committed_yet_holds_the_horizon_back(database: Database) -> None:
     """`claim` waits for a stamped outcome, so that its decision cannot be read as matured without it."""
-    from bandit_nba.store.learning import stamp
+    from bandit_nba.store.learner.learning import stamp
 
     source = LearningStore(database, clock=lambda: 5_000.0, holder="a")
     claimed: list[float] = []

@@ -3,8 +3,8 @@
 import pytest
 
 from bandit_nba.errors import RefusedError, UnknownIdError
-from bandit_nba.store import models, serving
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import models, serving
 from tests.store.test_models import model
 
 

@@ -10,10 +10,13 @@ import sqlalchemy as sa
 
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import StoreBusyError, StoreError
-from bandit_nba.store import contacts, customers, decisions, definitions, sqlite
+from bandit_nba.store import customers
 from bandit_nba.store import database as module
 from bandit_nba.store.database import Database
-from bandit_nba.store.learning import close_horizon, hold_horizon
+from bandit_nba.store.driver import sqlite
+from bandit_nba.store.learner.learning import close_horizon, hold_horizon
+from bandit_nba.store.log import contacts, decisions
+from bandit_nba.store.registry import definitions
 
 Make = Callable[..., DecisionRecord]
 

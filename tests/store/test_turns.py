@@ -6,7 +6,7 @@ import time
 import pytest
 
 from bandit_nba.errors import StoreBusyError
-from bandit_nba.store.turns import Turns
+from bandit_nba.store.driver.turns import Turns
 
 
 def test_first_come_first_served() -> None:

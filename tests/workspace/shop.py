@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import sqlalchemy as sa
 
-from bandit_nba.decide.audit import audit
+from bandit_nba.decide.audit.run import audit
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.learn.guard import Demands
 from bandit_nba.online import definitions
@@ -18,11 +18,11 @@ from bandit_nba.online.decider import Decider
 from bandit_nba.online.learning_loop import LearningLoop
 from bandit_nba.online.messages import DecisionAnswer, DecisionRequest, Outcome
 from bandit_nba.online.model_feed import ModelFeed, StoredModels
-from bandit_nba.store import models
 from bandit_nba.store.archive.close import archive_days
 from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.database import Database
 from bandit_nba.store.past import StoredPast, past_records
+from bandit_nba.store.registry import models
 from bandit_nba.store.tables import decisions, metadata
 from bandit_nba.workspace import Workspace, open_workspace
 from tests.online.clock import Clock

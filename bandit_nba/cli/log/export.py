@@ -68,7 +68,7 @@ def _export(directory: Path, *, kind: Format, out: Path, train: bool, silent: bo
 
     from bandit_nba.logs.export import export_log
     from bandit_nba.store.database import Database
-    from bandit_nba.store.decisions import counts
+    from bandit_nba.store.log.decisions import counts
     from bandit_nba.workspace import open_workspace
 
     workspace = open_workspace(directory)

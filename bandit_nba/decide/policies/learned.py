@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from bandit_nba.decide.acting import Distribution, Situation
-from bandit_nba.decide.arbitrate import Arbiter
 from bandit_nba.decide.cells import known
+from bandit_nba.decide.choice.arbitrate import Arbiter
+from bandit_nba.decide.choice.explore import full_support, probabilities
+from bandit_nba.decide.choice.prior import Shrinkage
 from bandit_nba.decide.columns import Bools, Floats, Ints
-from bandit_nba.decide.explore import full_support, probabilities
 from bandit_nba.decide.policy import Exploration
-from bandit_nba.decide.prior import Shrinkage
 from bandit_nba.decide.scoring import EnsembleScorer, Scorer
 from bandit_nba.errors import ModelError
 

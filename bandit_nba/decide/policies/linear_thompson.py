@@ -12,9 +12,9 @@ import hashlib
 import numpy as np
 
 from bandit_nba.decide.acting import Distribution, Situation, shared_best, unscored
+from bandit_nba.decide.choice.salt import Salt
 from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.decide.policies.ridge import EMPTY, RidgeArms
-from bandit_nba.decide.salt import Salt
 
 
 class LinearThompsonPolicy:

@@ -20,7 +20,7 @@ from bandit_nba.evaluate.formats.row import LogRow, Rejected
 from bandit_nba.evaluate.formats.tables import read_table
 from bandit_nba.evaluate.gather import Gathering
 from bandit_nba.evaluate.log import LoggedDecisions
-from bandit_nba.store.log_chunk import LogChunk
+from bandit_nba.store.log.chunk import LogChunk
 
 Format = Literal["dsjson", "parquet", "csv", "obp"]
 FORMATS: tuple[Format, ...] = ("dsjson", "parquet", "csv", "obp")

@@ -30,8 +30,8 @@ from bandit_nba.store.archive.day import (
     without_facts,
 )
 from bandit_nba.store.archive.restore import LEAVES, Archive
-from bandit_nba.store.bulk import IN_LIST, chunks
 from bandit_nba.store.database import Database
+from bandit_nba.store.driver.bulk import IN_LIST, chunks
 from bandit_nba.store.tables import decisions
 
 DAY_S = 86_400.0

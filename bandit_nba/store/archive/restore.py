@@ -12,7 +12,7 @@ import msgspec
 
 from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import StoreError
-from bandit_nba.store.log_chunk import LogChunk
+from bandit_nba.store.log.chunk import LogChunk
 
 if TYPE_CHECKING:
     from bandit_nba.store.archive.day import File, Manifest

@@ -16,12 +16,12 @@ import msgspec
 import numpy as np
 
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.arbitrate import RewardUnit
 from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.choice.arbitrate import RewardUnit
+from bandit_nba.decide.choice.salt import Salt
 from bandit_nba.decide.columns import Floats, Ints
 from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.policy import FeatureSettings, Policy
-from bandit_nba.decide.salt import Salt
 from bandit_nba.decide.scoring import FeatureRows, NoModel, Scorer
 from bandit_nba.errors import SettingsError
 from bandit_nba.learn.compile import CompiledScorer

@@ -18,11 +18,11 @@ from bandit_nba.catalogue import Catalogue
 from bandit_nba.catalogue.rules import compile_rules
 from bandit_nba.decide.acting import Situation
 from bandit_nba.decide.batch import Requests
+from bandit_nba.decide.choice.salt import Salt
 from bandit_nba.decide.columns import Bools, Floats, Ints
 from bandit_nba.decide.engine import Engine
-from bandit_nba.decide.features import Featuriser
+from bandit_nba.decide.features.featuriser import Featuriser
 from bandit_nba.decide.policy import FeatureSettings, Policy
-from bandit_nba.decide.salt import Salt
 from bandit_nba.errors import SettingsError
 from bandit_nba.settings import parse
 from simulators import registry

@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bandit_nba.store import decisions as decision_store
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import decisions as decision_store
 from bandit_nba.workspace import open_workspace
 from tests.serve.load.shop import Shop, open_shop
 from tests.serve.load.verdict import Verdict

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bandit_nba.store import models, serving
 from bandit_nba.store.database import Database
+from bandit_nba.store.registry import models, serving
 from bandit_nba.workspace import open_workspace
 from tests.serve.load import generator
 from tests.serve.load.saturation import capacity

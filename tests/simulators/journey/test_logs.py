@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import simulators
-from bandit_nba.decide.audit import audit
+from bandit_nba.decide.audit.run import audit
 from bandit_nba.evaluate.stored import read_log
 from bandit_nba.online.replica import Replica
-from bandit_nba.store import decisions, outcome_counts
 from bandit_nba.store.database import Database
+from bandit_nba.store.log import decisions, outcome_counts
 from bandit_nba.store.past import StoredPast, past_records
 from bandit_nba.workspace import inspect_workspace, open_workspace
 from serve.app import create_app

@@ -7,7 +7,7 @@ import pytest
 
 import simulators
 from bandit_nba.catalogue.rules import compile_rules
-from bandit_nba.decide.eligibility import eligible
+from bandit_nba.decide.eligibility.stages import eligible
 from bandit_nba.errors import InputError, SettingsError
 from simulators.journey import JourneyWorld, named, rollout
 from simulators.journey import world as journey_world

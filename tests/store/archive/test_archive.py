@@ -11,15 +11,15 @@ from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.errors import StoreBusyError, StoreError
 from bandit_nba.evaluate.stored import read_log, read_whole
 from bandit_nba.learn.definition import OutcomeReward, RewardDefinition
-from bandit_nba.store import decisions as log
-from bandit_nba.store import outcomes
 from bandit_nba.store.alone import alone
 from bandit_nba.store.archive import close
 from bandit_nba.store.archive.close import archive_days, compact, days, erase_facts
 from bandit_nba.store.archive.day import groups, read_manifest
 from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.database import Database, sqlite_url
-from bandit_nba.store.outcomes import Outcome
+from bandit_nba.store.log import decisions as log
+from bandit_nba.store.log import outcomes
+from bandit_nba.store.log.outcomes import Outcome
 from bandit_nba.store.past import past_records
 from bandit_nba.store.tables import decisions
 from tests.evaluate.logs import ARMS, SCHEMA, record

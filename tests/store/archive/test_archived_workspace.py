@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from bandit_nba.decide.audit import audit
+from bandit_nba.decide.audit.run import audit
 from bandit_nba.errors import RefusedError, StoreError
 from bandit_nba.evaluate.workspace import judge_workspace
 from bandit_nba.online.explaining import Explaining
 from bandit_nba.online.learning_loop import LearningLoop
 from bandit_nba.online.replica import Replica
 from bandit_nba.promote.reading import read
-from bandit_nba.store import models
 from bandit_nba.store.archive.close import archive_days
 from bandit_nba.store.archive.restore import Archive
 from bandit_nba.store.database import Database
 from bandit_nba.store.past import StoredPast, past_records
+from bandit_nba.store.registry import models
 from bandit_nba.store.tables import decisions
 from bandit_nba.workspace import open_workspace
 from serve.app import create_app

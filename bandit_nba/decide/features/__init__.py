@@ -1,0 +1,1 @@
+"""Facts and arms as sparse features under Vowpal Wabbit's hash."""

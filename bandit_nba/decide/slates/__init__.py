@@ -1,0 +1,1 @@
+"""Several places filled at once: rankings to pick from, and slots shown side by side."""

@@ -1,0 +1,1 @@
+"""SQLite and PostgreSQL: connections, statements as they are, what errors mean."""

@@ -1,0 +1,1 @@
+"""What the learner reads from the log and commits to it; quarantine; bulk retraining."""
