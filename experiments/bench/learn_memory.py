@@ -1,7 +1,6 @@
 """Peak memory of learning, in processes of their own: the service's learner, `nba train`, and its helper."""
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -12,8 +11,7 @@ from bandit_nba.store.database import Database, sqlite_url
 from bandit_nba.store.learner.beside import Beside
 from experiments.bench.learn_events import store
 from experiments.bench.learn_ways import bulk, from_store
-
-_STATUS = "/proc/{}/status"
+from experiments.bench.memory import peak_mb
 
 
 def peaks(size: int) -> dict[str, float]:
@@ -43,27 +41,18 @@ def child(what: Literal["fill", "bulk", "online"], path: Path, size: int) -> dic
         store(database, size)
     elif what == "online":
         from_store(database, size)
-        found["online"] = _peak_mb("self")
+        found["online"] = peak_mb("self")
     else:
         highest = 0.0
 
         def watch(_count: int, helper: Beside | None) -> None:
             nonlocal highest
-            highest = highest if helper is None else max(highest, _peak_mb(str(helper.pid)))
+            highest = highest if helper is None else max(highest, peak_mb(str(helper.pid)))
 
         bulk(database, path.with_suffix(".training"), progress=watch)
-        found = {"bulk": _peak_mb("self"), "helper": highest}
+        found = {"bulk": peak_mb("self"), "helper": highest}
     database.close()
     return found
-
-
-def _peak_mb(process: str) -> float:
-    """Linux counts in `ru_maxrss` what the parent held when it forked; VmHWM begins anew with the program."""
-    status = Path(_STATUS.format(process))
-    if status.exists():
-        kept = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
-        return int(kept[0].split()[1]) / 1024 if kept else 0.0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 if process == "self" else 0.0
 
 
 if __name__ == "__main__":

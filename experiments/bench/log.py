@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import resource
 import tempfile
 import time
 import warnings
@@ -26,6 +25,7 @@ from bandit_nba.decide.record import DecisionRecord
 from bandit_nba.store.database import Database, sqlite_url
 from bandit_nba.store.group_commit import GroupCommit
 from bandit_nba.store.log import decisions
+from experiments.bench.memory import peak_mb
 
 ARMS, FACTS, CUSTOMERS = 20, 15, 5_000
 ROWS = {"single": 400, "1": 400, "16": 3_000, "256": 8_000}  # a round's, by clients; "single": one commit per decision
@@ -54,7 +54,7 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
         "postgresql": postgresql,
         "rounds": rounds,
         "row_bytes": _bytes(_records(0, 1)[0]),
-        "memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024),
+        "memory_mb": round(peak_mb()),
     }
 
 

@@ -8,7 +8,6 @@ one thread, so that its peak memory is its own and its CPU seconds are what it t
 
 import math
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import numpy as np
 from bandit_nba.errors import RefusedError
 from bandit_nba.evaluate.sample import FloatArray, IntArray
 from bandit_nba.evaluate.shards import estimate_shards
+from experiments.bench.memory import peak_mb
 from experiments.ope.open_bandit_data import cache_folder, package_place
 
 ARMS, POLICIES = 20, 5
@@ -129,12 +129,6 @@ def timed(side: Callable[[Log], tuple[float, float]], *, n: int, policies: int) 
         seconds.append(time.process_time() - started)
     snips, dr = zip(*values, strict=True)
     return Side(seconds, before, peak_mb(), list(snips), list(dr))
-
-
-def peak_mb() -> float:
-    """The process's largest resident memory so far (Linux counts in KiB, macOS in bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def measure(*, quick: bool = False) -> dict[str, Any]:

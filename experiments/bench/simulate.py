@@ -6,7 +6,6 @@ floor, keyed sampling) and the world's step together. gym_per_s: steps a second 
 truth and action mask included. All by CPU time of this process, one thread.
 """
 
-import resource
 import time
 from typing import Any
 
@@ -21,6 +20,7 @@ from bandit_nba.decide.engine import Engine
 from bandit_nba.decide.policy import Exploration, FeatureSettings, Learning, Number, Policy
 from bandit_nba.learn.compile import CompiledScorer
 from bandit_nba.learn.vowpal import VowpalRegressor
+from experiments.bench.memory import peak_mb
 from simulators import make
 from simulators.journey import JourneyWorld, rollout
 
@@ -48,7 +48,7 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
         "gym_per_s": float(np.median(gym_rates)),
         "linear": float(max(rates) / min(rates)),
         "rows": {str(n): row for n, row in by_size.items()},
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0,
+        "peak_memory_mb": peak_mb(),
         "arms": len(world.catalogue.arms),
         "facts": len(world.catalogue.facts),
         "clock": "process CPU time, one thread",

@@ -63,6 +63,11 @@ class History:
             self.refused[why] += 1
             self.waiting[(kind, name)] = payload
 
+    def unanswered_now(self) -> list[tuple[str, dict[str, Any]]]:
+        """Kind and payload of what has no answer yet."""
+        with self._lock:
+            return [(kind, payload) for (kind, _), payload in self.waiting.items()]
+
     def violated(self, what: str) -> None:
         """Note what must never happen."""
         with self._lock:

@@ -173,10 +173,8 @@ class _Client:
 
     def _again(self) -> None:
         """Something without an answer, or a decision that has one."""
-        waiting = list(self._history.waiting.items())
-        if waiting:
-            (kind, _), payload = self._rng.choice(waiting)
-            self.send(kind, payload)
+        if waiting := self._history.unanswered_now():
+            self.send(*self._rng.choice(waiting))
         elif self._recent:
             self.send("decision", self._rng.choice(self._recent)[1])
 
