@@ -79,7 +79,7 @@ def run_one(
 
     sweep = on_world(sweep_of(name), world) if world else sweep_of(name)
     runs = cells(sweep, profile=profile, seeds=seeds)
-    usual = RESULTS / (f"{name}-{Path(world).stem}" if world else name)
+    usual = _usual(name, world)
     place = result_folder(str(usual) if out is None else out, option="--out")
     started = time.monotonic()
     columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
@@ -98,7 +98,7 @@ def run_one(
         document = {"experiment": name, "runs": len(runs), "result": str(finished), "seconds": round(took, 1)}
         print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
         return
-    there = "" if place == RESULTS / name else f" --out {place}"
+    there = "" if place == _usual(name) else f" --out {place}"
     print(f"{len(runs):,} runs in {finished} ({took:,.0f} s this time). Next: nba experiment report {name}{there}")
 
 
@@ -121,7 +121,7 @@ def report_one(
     from experiments.runner.report import analysed, write
     from experiments.runner.report import as_json as encoded
 
-    place = out or RESULTS / name
+    place = out or _usual(name)
     found = analysed(name, place)
     page = write(name, found, place)
     if as_json:
@@ -129,3 +129,9 @@ def report_one(
         return
     print("\n".join(found.words))
     print(f"Report: {page}")
+
+
+def _usual(name: str, world: str = "") -> Path:
+    """Where the results of an experiment go: by its own name, wherever the folder that it may be is."""
+    own = Path(name).resolve().name
+    return RESULTS / (f"{own}-{Path(world).stem}" if world else own)

@@ -73,6 +73,19 @@ def _nba(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
+def test_its_results_lie_here_wherever_the_folder_is(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = mine.parent / "there"
+    there.mkdir()
+    monkeypatch.chdir(there)
+    for name in ("../mine", str(mine)):
+        code, output = _nba("experiment", "run", name)
+        assert code == 0, output
+        assert "in results/mine/result.parquet" in output
+        assert _nba("experiment", "report", name)[0] == 0
+    assert [path.name for path in there.iterdir()] == ["results"]
+    assert "results" not in [path.name for path in (*mine.parent.iterdir(), *mine.iterdir())]
+
+
 @pytest.mark.usefixtures("mine")
 def test_it_is_run_and_reported_by_its_folder() -> None:
     """An own policy on a shipped world and on own settings; what its only action costs is what differs."""
