@@ -1,6 +1,7 @@
 """`nba world list|new|check|simulate`: the simulated worlds, and worlds of one's own."""
 
 import functools
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,7 +87,7 @@ def check(
     from simulators import make, worlds
     from simulators.check import check_world, load_world
 
-    known = world in worlds()
+    known = _known_or_file(world, worlds(), where="FILE")
     build = functools.partial(make, world) if known else functools.partial(load_world, Path(world))
     findings: list[Finding] = []
     for finding in check_world(build, customers=customers):
@@ -125,16 +126,12 @@ def simulate(
     """
     from rich.progress import Progress
 
-    from bandit_nba.settings import nearest
     from simulators import make, worlds
     from simulators.journey import JourneyWorld
     from simulators.journey.logs import live
     from simulators.journey.workspace import write_workspace
 
-    known = worlds()
-    if world not in known and not Path(world).suffix:
-        allowed = ", ".join(known)
-        raise SettingsError("unknown world", where="--world", got=world, allowed=allowed, hint=nearest(world, known))
+    _known_or_file(world, worlds(), where="--world")
     made = make(world, seed=seed)
     if not isinstance(made, JourneyWorld):
         allowed = "a shipped journey world: its settings become the workspace"
@@ -149,3 +146,13 @@ def simulate(
         print_json({"decisions": lived.decisions, "outcomes": lived.outcomes, "models": lived.models})
     else:
         print(f"{lived.decisions:,} decisions, {lived.outcomes:,} responses, {lived.models} models in {directory}")
+
+
+def _known_or_file(world: str, known: Collection[str], *, where: str) -> bool:
+    """Whether it is the name of a known world; what has neither that nor a file's ending is refused."""
+    if world not in known and not Path(world).suffix and not Path(world).exists():
+        from bandit_nba.settings import nearest
+
+        allowed = ", ".join(known)
+        raise SettingsError("unknown world", where=where, got=world, allowed=allowed, hint=nearest(world, known))
+    return world in known

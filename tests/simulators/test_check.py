@@ -163,3 +163,12 @@ def test_what_an_experiment_needs_beyond_the_contract_is_named(
     assert code == 2
     assert message in output
     assert "docs/worlds.md" in output
+
+
+def test_a_misspelt_name_is_told_with_the_nearest() -> None:
+    code, output = _nba("world", "check", "telco-jurney")
+
+    assert code == 2
+    assert "unknown world" in output
+    assert "where    FILE" in output
+    assert "telco-journey" in output.rpartition("hint")[2]
