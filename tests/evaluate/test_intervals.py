@@ -9,18 +9,10 @@ from scipy import optimize, stats
 from bandit_nba.errors import InputError, RefusedError
 from bandit_nba.evaluate import estimate
 from bandit_nba.evaluate.intervals import INTERVALS
-from bandit_nba.evaluate.intervals.bootstrap import BUCKETS, POISSON
-from bandit_nba.evaluate.intervals.confidence_sequence import guesses, lower_sequence
-from bandit_nba.evaluate.intervals.robust_sequence import lower_robust_sequence
+from tests.evaluate.weighed import random_log
 
 W = np.array([2.0, 0.5, 0.0, 1.5] * 5)
 R = np.array([1.0, 0.0, 1.0, 1.0] * 5)
-
-
-def random_log(seed=0, n=2000, rate=0.1):
-    rng = np.random.default_rng(seed)
-    weights = rng.choice([0.5, 1.5], n) * rng.choice([0.2, 1.8], n)
-    return weights, (rng.random(n) < rate).astype(float)
 
 
 def test_hoeffding_by_hand():
@@ -122,83 +114,6 @@ def test_published_example(interval):
     assert 0.75 < actual.low < actual.value < actual.high < 0.85
 
 
-def test_published_confidence_sequence():
-    rewards = np.tile([0.5, 0.6, 0.7, 0.8], 1000)
-
-    actual = estimate(rewards, rewards, estimator="ips", interval="confidence_sequence", alpha=0.05)
-
-    assert actual.low == pytest.approx(0.4263303, abs=5e-8)
-    assert actual.high == pytest.approx(0.7875380, abs=5e-8)
-
-
-def test_the_guess_is_predictable_and_never_above_one():
-    terms = np.array([5.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0])
-
-    actual = guesses(terms)
-
-    # (0 + .5)/1; (5 + .5)/2 capped; 5.5/3 capped; 5.5/4, 5.5/5 capped; 5.5/6; 5.5/7
-    np.testing.assert_allclose(actual, [0.5, 1.0, 1.0, 1.0, 1.0, 5.5 / 6, 5.5 / 7])
-
-
-def _misses(lower, terms, truth, alpha):
-    """Whether the lower sequence ever exceeds the truth, over many times."""
-    times = np.unique(np.geomspace(1, terms.shape[1], 60).astype(int))
-    return sum(bool((lower(row, times, alpha) > truth).any()) for row in terms)
-
-
-@pytest.mark.parametrize("lower", [lower_sequence, lower_robust_sequence])
-@pytest.mark.parametrize("heavy", [2.0, 50.0])
-def test_time_uniform_miscoverage(lower, heavy):
-    # x = heavy with chance .1 / heavy: weighted rewards of mean .1; alpha .1 over all times at once.
-    # 200 sequences of 1,000: more than 34 misses have chance < 1e-3 at a true rate of .1
-    rng = np.random.default_rng(11)
-    terms = np.where(rng.random((200, 1000)) < 0.1 / heavy, heavy, 0.0)
-
-    assert _misses(lower, terms, 0.1, alpha=0.1) <= 34
-
-
-def test_a_sequence_without_the_cap_is_not_valid():
-    # the same formula with guesses above 1 (increments below -1): why the cap is in the definition
-    rng = np.random.default_rng(12)
-    rewards = (rng.random(20_000) < 0.5).astype(float)
-
-    capped = guesses(3 * rewards)
-
-    assert capped.max() == 1.0
-    assert (3 * rewards - capped).min() >= -1.0
-
-
-def test_sequences_shrink_as_decisions_come():
-    weights, rewards = random_log(n=20_000)
-    times = np.array([100, 1000, 20_000])
-
-    for lower in (lower_sequence, lower_robust_sequence):
-        ends = lower(weights * rewards, times, 0.025)
-        assert (np.diff(ends) > 0).all()
-        assert ends[-1] < 0.1 < ends[-1] + 0.02
-
-
-def test_the_robust_sequence_is_tighter_under_heavy_weights():
-    rng = np.random.default_rng(13)
-    weights = np.where(rng.random(5000) < 0.01, 100.0, 0.0)
-    rewards = (rng.random(5000) < 0.5).astype(float)
-
-    plain = estimate(weights, rewards, estimator="ips", interval="confidence_sequence")
-    robust = estimate(weights, rewards, estimator="ips", interval="robust_sequence")
-
-    assert robust.half_width < plain.half_width
-
-
-def test_sequences_bound_doubly_robust_contributions_by_their_range():
-    weights, rewards = random_log(n=5000)
-    q = np.full(5000, 0.1)
-    options = {"q_logged": q, "q_policy": q, "estimator": "dr", "weight_range": (0.0, 2.7)}
-
-    for name in ("confidence_sequence", "robust_sequence", "hoeffding", "empirical_bernstein"):
-        actual = estimate(weights, rewards, interval=name, **options)
-        assert actual.low <= actual.value <= actual.high
-
-
 def profile_by_search(weights, terms, v, corners):
     """Largest sum of ln(n Q) with mean weight 1 and mean term v, mass allowed at `corners`: primal, by SLSQP."""
     n = len(weights)
@@ -237,66 +152,6 @@ def test_empirical_likelihood_ends_have_the_right_likelihood():
         assert lost == pytest.approx(3.841458820694124 / 2, abs=0.01)
 
 
-def test_bootstrap_agrees_with_the_delta_method_and_repeats():
-    weights, rewards = random_log(n=5000)
-
-    first = estimate(weights, rewards, interval="bootstrap", rng=np.random.default_rng(1))
-    again = estimate(weights, rewards, interval="bootstrap", rng=np.random.default_rng(1))
-    other = estimate(weights, rewards, interval="bootstrap", rng=np.random.default_rng(2))
-    delta = estimate(weights, rewards)
-
-    assert first == again
-    assert first != other
-    assert first.half_width == pytest.approx(delta.half_width, rel=0.1)
-
-
-def test_bootstrap_moves_numerator_and_denominator_together():
-    # a constant reward: the quotient never varies, IPS does
-    weights, _ = random_log()
-    constant = np.full(len(weights), 0.5)
-
-    assert estimate(weights, constant, interval="bootstrap").half_width == pytest.approx(0, abs=1e-12)
-    assert estimate(weights, constant, estimator="ips", interval="bootstrap").half_width > 0.01
-
-
-def test_bootstrap_counts_are_poisson():
-    shares = np.bincount(POISSON.astype(int)) / len(POISSON)
-
-    np.testing.assert_allclose(shares, stats.poisson(1).pmf(np.arange(len(shares))), atol=2e-5)
-    assert POISSON.mean() == pytest.approx(1, abs=1e-4)
-    assert POISSON.var() == pytest.approx(1, abs=1e-3)
-
-
-def test_bootstrap_of_many_customers_goes_through_buckets():
-    weights, rewards = random_log(n=3 * BUCKETS)
-
-    bucketed = estimate(weights, rewards, interval="bootstrap", rng=np.random.default_rng(1))
-    delta = estimate(weights, rewards)
-
-    assert bucketed.half_width == pytest.approx(delta.half_width, rel=0.1)
-
-
-def test_bootstrap_resamples_customers():
-    weights, rewards = random_log(n=300)
-    tenfold = np.repeat(weights, 10), np.repeat(rewards, 10)
-
-    once = estimate(weights, rewards, interval="bootstrap", rng=np.random.default_rng(3))
-    grouped = estimate(
-        *tenfold, interval="bootstrap", groups=np.repeat(np.arange(300), 10), rng=np.random.default_rng(3)
-    )
-
-    assert (grouped.low, grouped.high) == pytest.approx((once.low, once.high), abs=1e-12)
-
-
-def test_bootstrap_leaves_out_and_tells_resamples_without_weight():
-    weights = np.r_[np.full(3, 10.0), np.zeros(27)]
-    rewards = np.r_[1.0, 0.0, 1.0, np.zeros(27)]
-
-    actual = estimate(weights, rewards, interval="bootstrap")
-
-    assert any("resamples had no decision with weight" in text for text in actual.warnings)
-
-
 @pytest.mark.parametrize("interval", ["cressie_read", "el", "clopper_pearson"])
 def test_likelihoods_widen_by_the_design_effect(interval):
     # each customer's decision repeated 4 times: the ends are near those of the quarter of the data
@@ -310,17 +165,6 @@ def test_likelihoods_widen_by_the_design_effect(interval):
 
     assert grouped.half_width == pytest.approx(once.half_width, rel=0.03)
     assert naive.half_width == pytest.approx(once.half_width / 2, rel=0.05)
-
-
-@pytest.mark.parametrize("interval", ["confidence_sequence", "robust_sequence"])
-def test_sequences_say_that_they_are_not_widened_for_customers(interval):
-    weights, rewards = random_log()
-
-    actual = estimate(weights, rewards, interval=interval, groups=np.arange(len(weights)) // 2)
-    alone = estimate(weights, rewards, interval=interval, groups=np.arange(len(weights)))
-
-    assert any("not widened for repeated customers" in text for text in actual.warnings)
-    assert alone.warnings == ()
 
 
 @pytest.mark.parametrize("interval", ["hoeffding", "empirical_bernstein"])
