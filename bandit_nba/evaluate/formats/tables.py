@@ -174,8 +174,11 @@ def _decoded(value: Any, name: str) -> Any:
 
 
 def _word(value: object) -> str:
-    """As text, "" where there is none; a whole number by its digits, also where a column with gaps made it a float."""
-    return "" if value is None else str(int(value) if isinstance(value, float) and value.is_integer() else value)
+    """As text, "" where there is none; a whole number by its digits, also where a column with gaps made it a float, in
+    which some programs write NaN for a gap."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else str(int(value) if value.is_integer() else value)
+    return "" if value is None else str(value)
 
 
 def moment(value: object) -> float | None:

@@ -374,8 +374,9 @@ def test_parquet_texts_as_bytes_and_numbers_with_gaps_are_the_words_they_stand_f
     customers = [
         pa.array([b"ann", "j\u00f6rg".encode(), b"\xff", None], type=pa.binary()),
         pa.array([17.0, None, 3.5, 0.0]),
+        pa.array([17.0, float("nan"), 3.5, 0.0]),
     ]
-    expected = [["ann", "j\u00f6rg", ""], ["17", "", "3.5", "0"]]
+    expected = [["ann", "j\u00f6rg", ""], ["17", "", "3.5", "0"], ["17", "", "3.5", "0"]]
     for customer, known in zip(customers, expected, strict=True):
         table = {"arm": [b"a", b"b", b"a", b"b"], "propensity": [0.5] * 4, "reward": [1.0] * 4, "customer": customer}
         pq.write_table(pa.table(table), tmp_path / "log.parquet")
