@@ -39,7 +39,9 @@ from bandit_nba.learn.typical import RunningMeans
 log = logging.getLogger("nba.learner")
 
 RESTS = 10
-"""After an early checkpoint the next one waits so many times as long as that one took."""
+"""After a checkpoint an early one waits so many times as long as that one took."""
+EARLIEST = 0.25
+"""And for this share of the time between two that were asked for: models are kept for good, and take room."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,9 @@ class Learner:
 
     schema: the facts of today's catalogue. batch: decisions per step. enough_pending, most_pending: decisions per
     checkpoint. Their marks hold the database's write lock for about 10 us each, in which nobody can decide: so enough
-    are published before it is time to, as long as making checkpoints takes a tenth of the time at most; with 3,000
-    instead of 20,000 the slowest of 100 answers under full load took 50 ms instead of 95. Beyond most they are
-    published in any case.
+    are published before it is time to, at most four times as often as asked, and as long as making checkpoints takes a
+    tenth of the time at most. With 3,000 instead of 20,000 the slowest of 100 answers under full load took 50 ms
+    instead of 95. Beyond most they are published in any case.
 
     Raises
     ------
@@ -252,7 +254,7 @@ class Learner:
         waited_s, pending = self._clock() - self._published_at, len(memory.pending)
         if waited_s >= self._publish_every_s or memory.renewed or pending >= self._most_pending:
             return True
-        return pending >= self._enough_pending and waited_s >= self._rest_s
+        return pending >= self._enough_pending and waited_s >= max(self._rest_s, EARLIEST * self._publish_every_s)
 
     def _checkpoint(self, memory: _Memory) -> Checkpoint:
         """What there is to commit: nothing while a new lineage has not caught up."""

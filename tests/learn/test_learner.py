@@ -248,14 +248,27 @@ def test_it_publishes_at_its_pace_and_what_is_left_at_the_end(database: Database
     assert world.newest(database).manifest.examples_learned == 600  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("took_s", "published"), [(0.0, [1, 0, 1, 0, 1, 0]), (0.1, [1, 0, 0, 1, 0, 0])])
+@pytest.mark.parametrize(
+    ("every_s", "took_s", "enough", "published"),
+    [
+        (1.4, 0.0, 200, [1, 0, 1, 0, 1, 0]),  # 200 are there after .8 s, a quarter of 1.4 s is over
+        (1.4, 0.1, 200, [1, 0, 0, 1, 0, 0]),  # but not ten times as long as the last one took
+        (4.0, 0.0, 200, [1, 0, 0, 1, 0, 0]),  # nor a quarter of 4 s
+        (1.4, 0.0, 1_000, [1, 0, 0, 0, 1, 0]),  # when it is time to
+    ],
+)
 def test_it_publishes_early_what_its_marks_would_hold_up_others_for(
-    database: Database, monkeypatch: pytest.MonkeyPatch, took_s: float, published: list[int]
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    every_s: float,
+    took_s: float,
+    enough: int,
+    published: list[int],
 ) -> None:
-    """200 decisions are enough, unless ten times as long as the checkpoint before took have not passed."""
+    """100 decisions each .4 s: enough of them are published early, but not too often."""
     world.play(database, 1_000, seed=5)
     clock = Clock(LATE_S)
-    learner = world.learner(database, clock, publish_every_s=1e9, batch=100, enough_pending=200)
+    learner = world.learner(database, clock, publish_every_s=every_s, batch=100, enough_pending=enough)
     commit = LearningStore.commit
 
     def slow(self: LearningStore, claim: Claim, checkpoint: Checkpoint) -> bool:
