@@ -1,11 +1,13 @@
 """A command that cannot write where it is told to says so before it works, whatever it would have written."""
 
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from bandit_nba.store.database import Database
+from bandit_nba.cli.destination import writable
+from bandit_nba.store.database import Database, sqlite_url
 from bandit_nba.workspace import init_workspace, open_workspace
 from tests.command import nba
 from tests.full_disk import most_bytes
@@ -44,6 +46,22 @@ def test_rejected_rows_need_a_place_too(shop: Path, tmp_path: Path) -> None:
 
     assert refused.exit_code == 2
     assert "there is no such directory" in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["nba.db", "nba.db-wal", "nba.db-shm", "link"])
+def test_a_store_is_never_written_over_wherever_it_lies(shop: Path, tmp_path: Path, name: str) -> None:
+    """`service.toml` or the environment may name one outside of the workspace."""
+    store = tmp_path / "nba.db"
+    Database.open(sqlite_url(store)).close()
+    (tmp_path / "link").symlink_to(store)
+    before = store.read_bytes()
+    refused = nba("log", "export", shop, "--format", "dsjson", "--out", tmp_path / name)
+
+    assert refused.exit_code == 2
+    assert "is a database" in refused.stderr
+    assert store.read_bytes() == before
+    os.mkfifo(tmp_path / "pipe")
+    writable(tmp_path / "pipe", option="--out")  # does not wait
 
 
 def test_a_directory_without_a_workspace_is_told_once(tmp_path: Path) -> None:
